@@ -1,0 +1,164 @@
+/*
+ * What a responder implements: the part of Marcel that decides what to answer.
+ *
+ * Built-in responders and loadable modules implement the same table of functions. A responder
+ * gets messages and puts replies into a sink; it never sees the socket. The daemon frames, sends,
+ * records and, above all, keeps: what a responder remembers of a conversation is one plain state
+ * of bytes without pointers, which the daemon commits together with the replies. A turn happens
+ * wholly or not at all, also when the daemon is killed in its middle and another one carries on.
+ *
+ * Threads: load() and unload() run in the main thread. All other functions run in the
+ * conversation's own thread; those of different conversations run at the same time, so what
+ * `shared` points to is read-only after load() or guarded by locks of the responder's own.
+ *
+ * Errors are negative errno values. A responder that returns one from open(), greet(), respond() or
+ * wake() ends that conversation, politely, and the journal names the error; nothing else is
+ * touched. Replies put into the sink before are still sent.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Goes up when this header changes so that older modules would misunderstand it. */
+#define MARCEL_RESPONDER_ABI 1
+
+/* The largest state a responder may keep for one conversation, in bytes. */
+#define MARCEL_STATE_MAX 16384
+
+/* Where a responder puts its replies during one call. Valid only until that call returns. */
+struct marcel_sink;
+
+/*
+ * Says one reply: LENGTH bytes at TEXT, which are sent as they are, then the line end that the
+ * conversation's framing calls for. The bytes are copied. Returns 0, or -ENOSPC when they do not
+ * fit beside what the call has said so far; nothing is added then. An empty sink always takes
+ * MARCEL_REPLY_MAX bytes. Whoever has more to say returns MARCEL_AGAIN and is called again once
+ * the client has taken what was said.
+ */
+int marcel_say(struct marcel_sink *sink, const char *text, size_t length);
+
+/* As marcel_say(), but sends the bytes without a line end. */
+int marcel_send(struct marcel_sink *sink, const char *bytes, size_t length);
+
+#define MARCEL_REPLY_MAX (1024 * 1024)
+
+/* What a call of a responder can ask for by its result, besides a negative errno. */
+enum marcel_verdict {
+	MARCEL_CONTINUE = 0, /* the message is answered; on with the next one */
+	MARCEL_AGAIN = 1,    /* send what was said, then call with the same message again */
+	MARCEL_CLOSE = 2,    /* send what was said, then end the dialogue without a farewell */
+	MARCEL_FAREWELL = 3, /* the same, with the farewell */
+};
+
+/* One setting of the responder's section in marcel.ini: name, value, and the line it stands on. */
+struct marcel_setting {
+	const char *name;
+	const char *value;
+	unsigned line;
+};
+
+/* What load() is told. */
+struct marcel_settings {
+	const char *file; /* the configuration's path, for messages */
+	const char *section;
+	const struct marcel_setting *settings;
+	size_t count;
+};
+
+/* Tells a fault of the settings to whoever wrote them; FILE and LINE (0: none) say where. */
+typedef void marcel_fault_fn(void *context, const char *file, unsigned line, const char *text);
+
+/* What a responder is told about the conversation with every call. Read only, valid for the call. */
+struct marcel_conversation {
+	void *shared;	       /* what load() made */
+	void *state;	       /* state_size bytes of the responder's own; zeroed before open() */
+	size_t state_size;
+	uint64_t number;       /* unique on this host while it is up */
+	uint64_t turn;	       /* messages so far, this one included; 0 in open() and greet() */
+	const char *peer;      /* the client's address, such as "127.0.0.1:4711" */
+	const char *listener;  /* the name of the socket it came in by */
+	uint64_t wake_at;      /* out: CLOCK_MONOTONIC microseconds at which to call wake(); 0: never.
+				* Kept from call to call. */
+};
+
+/* Why wake() is called. */
+enum marcel_wake {
+	MARCEL_WAKE_TIMER = 0, /* wake_at has come; it is 0 again */
+	MARCEL_WAKE_IDLE = 1,  /* the client has been silent for idle_timeout */
+	MARCEL_WAKE_STOP = 2,  /* the daemon stops */
+	MARCEL_WAKE_EOF = 3,   /* the client has closed its sending side; no more messages come */
+};
+
+struct marcel_responder_ops {
+	uint32_t abi;	  /* MARCEL_RESPONDER_ABI */
+	const char *name; /* as written in responder= */
+
+	/* Bytes of state per conversation, at most MARCEL_STATE_MAX; 0: it remembers nothing. */
+	size_t state_size;
+
+	/* The version of the state's layout: a state saved under another one goes through restore(). */
+	uint32_t state_version;
+
+	/*
+	 * Reads SETTINGS, tells every fault through FAULT, and makes what all conversations share.
+	 * Called once for each face at start and at each reload. Returns 0 or a negative errno: -EINVAL
+	 * when it told faults. May be NULL: then the section may hold nothing.
+	 */
+	int (*load)(const struct marcel_settings *settings, marcel_fault_fn *fault, void *context,
+		    void **ret_shared);
+
+	/* Frees what load() made, after the last conversation that uses it has ended. May be NULL. */
+	void (*unload)(void *shared);
+
+	/* Begins a conversation: fills the state. Returns 0 or a negative errno. May be NULL. */
+	int (*open)(struct marcel_conversation *conversation);
+
+	/*
+	 * Greets the client: returns a verdict, or -ENOSYS to let the configured greeting be said.
+	 * May be NULL, which means the same.
+	 */
+	int (*greet)(struct marcel_conversation *conversation, struct marcel_sink *sink);
+
+	/*
+	 * Answers one message: LENGTH bytes at MESSAGE, without line end, neither text nor UTF-8 for
+	 * sure. Returns a verdict or a negative errno. Called again with the same message after
+	 * MARCEL_AGAIN.
+	 */
+	int (*respond)(struct marcel_conversation *conversation, const char *message, size_t length,
+		       struct marcel_sink *sink);
+
+	/*
+	 * Something other than a message happened; REASON is an enum marcel_wake. Returns a verdict,
+	 * or -ENOSYS for the daemon's own behaviour (idle, stop and end of input: farewell and
+	 * close). May be NULL, which means the same.
+	 */
+	int (*wake)(struct marcel_conversation *conversation, enum marcel_wake reason,
+		    struct marcel_sink *sink);
+
+	/*
+	 * Brings the state up to date before the conversation moves to another process. Returns 0 or
+	 * a negative errno, which ends the conversation instead. May be NULL: the state is always
+	 * whole.
+	 */
+	int (*save)(struct marcel_conversation *conversation);
+
+	/*
+	 * Continues a conversation from the state another process left, written under layout
+	 * VERSION. Returns 0 or a negative errno, which ends the conversation politely. May be NULL
+	 * when only the present layout can be continued.
+	 */
+	int (*restore)(struct marcel_conversation *conversation, uint32_t version);
+
+	/* The conversation is over. May be NULL. */
+	void (*close)(struct marcel_conversation *conversation);
+};
+
+#ifdef __cplusplus
+}
+#endif

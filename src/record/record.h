@@ -1,0 +1,100 @@
+/*
+ * Records: what happened, told to the journal.
+ *
+ * Every event is one structured record. Whoever calls these functions never waits for journald:
+ * records go into a bounded ring, and one thread takes them from there and sends them
+ * (sd_journal_sendv(3), or lines or JSON objects on standard error when no journal listens). When
+ * the ring fills up, transcript lines are dropped first, then what is merely informative; both are
+ * counted, and one record tells the counts afterwards. Ends and refusals are dropped last, and
+ * never without being counted.
+ *
+ * There is one ring and one thread per process: record_start() makes them, record_stop() ends
+ * them. Between the two every other function may be called from any thread; before and after,
+ * records go straight to their destination from the caller's thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "record/kinds.h"
+
+/* Where records go. */
+enum record_output {
+	RECORD_OUTPUT_AUTO,    /* the journal if standard error is connected to it, else text */
+	RECORD_OUTPUT_JOURNAL, /* native protocol of systemd-journald */
+	RECORD_OUTPUT_TEXT,    /* readable lines on standard error */
+	RECORD_OUTPUT_JSON,    /* one JSON object a line on standard error */
+};
+
+/* How much of what is said is recorded: [journal] transcript. */
+enum transcript_policy {
+	TRANSCRIPT_FULL,  /* the text, up to transcript_max bytes of each message */
+	TRANSCRIPT_SIZES, /* only how long each message was */
+	TRANSCRIPT_OFF,	  /* nothing */
+};
+
+/* The conversation that a record is about. The texts are copied. */
+struct record_about {
+	uint64_t number;      /* MARCEL_CONVERSATION */
+	const uint8_t *id;    /* MARCEL_CONVERSATION_ID: 16 bytes */
+	const char *peer;     /* MARCEL_PEER */
+	const char *listener; /* MARCEL_LISTENER */
+};
+
+/* One more field of a record. NAME as sd_journal_send(3) wants it: "MARCEL_REASON". */
+struct record_field {
+	const char *name;
+	const char *value; /* ended by NUL */
+};
+
+/*
+ * Makes the ring and starts the thread. SPACE bytes at RING (page aligned, zeroed or left by a
+ * process that was killed) hold the ring: records that lie there unsent are sent first. With a
+ * NULL RING the ring's memory is made here. LEFTOVER, if not NULL, is the path of a file in which
+ * record_stop() leaves what it could not send and from which this call takes what an earlier
+ * process left. Main thread. Returns 0 or a negative errno.
+ */
+int record_start(enum record_output output, void *ring, size_t space, const char *leftover);
+
+/*
+ * Sends what is in the ring, at most until DEADLINE (clock_now() time), ends the thread and leaves
+ * the rest in the leftover file. A journald that does not read cannot hold this up. Main thread,
+ * when no other thread records any more.
+ */
+void record_stop(usec_t deadline);
+
+/* Sets what record_said() keeps; MAX is in bytes of one message. Main thread, at start and reload. */
+void record_set_transcript(enum transcript_policy policy, size_t max);
+
+/*
+ * Records an event of KIND about a conversation (ABOUT, or NULL) with N_FIELDS more fields; the
+ * text is made as by printf(3) and becomes MESSAGE=. Control characters are escaped when sent.
+ */
+__attribute__((format(printf, 5, 6))) void record_event(enum record_kind kind,
+							const struct record_about *about,
+							const struct record_field *fields,
+							size_t n_fields, const char *format, ...);
+
+/* As record_event() without a conversation or fields. */
+__attribute__((format(printf, 2, 3))) void record_note(enum record_kind kind, const char *format,
+						       ...);
+
+/* Who said a line of the transcript. */
+enum record_speaker {
+	RECORD_CLIENT, /* "C> bonjour" */
+	RECORD_SERVER, /* "S> Bonjour à vous" */
+};
+
+/*
+ * Records that LENGTH bytes at TEXT were said in turn TURN, as the transcript policy wants it. With
+ * TRANSCRIPT_OFF this costs one load.
+ */
+void record_said(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
+		 const char *text, size_t length);
+
+/* Whether the journal thread has come forward since the last call, or has nothing to do. A thread
+ * asleep in sending to a stalled journald counts as well: for diagnostics, not for the watchdog. */
+bool record_is_keeping_up(void);

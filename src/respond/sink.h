@@ -1,0 +1,27 @@
+/*
+ * The sink: where a responder's replies become the bytes that are sent.
+ *
+ * A sink lies over the free part of a conversation's output buffer. It appends, counts the
+ * replies, and never writes past its room; committing what it holds is the conversation's work.
+ * One thread, for the time of one call of a responder.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "marcel/responder.h"
+
+/* Told of each reply as it is put in; for the transcript. TEXT has no line end added. */
+typedef void sink_said_fn(void *context, const char *text, size_t length);
+
+struct marcel_sink {
+	char *bytes;	     /* the output buffer's free part */
+	size_t room;	     /* bytes there */
+	size_t used;	     /* bytes filled so far */
+	const char *line_end; /* what marcel_say() adds: "\n", "\r\n" or "" */
+	size_t line_end_length;
+	size_t replies;
+	sink_said_fn *said; /* may be NULL */
+	void *context;	    /* for said */
+};
