@@ -133,11 +133,20 @@ uint64_t admit_count(const struct admit *admit, size_t face_index)
 
 const char *admit_reason(enum admit_verdict verdict)
 {
-#define ADMIT_TEXT(NAME, text) [ADMIT_##NAME] = (text),
-	static const char *const texts[ADMIT_VERDICT_COUNT] = {ADMIT_VERDICTS(ADMIT_TEXT)};
-#undef ADMIT_TEXT
+#define ADMIT_REASON(NAME, reason, sentence) [ADMIT_##NAME] = (reason),
+	static const char *const reasons[] = {ADMIT_VERDICTS(ADMIT_REASON)};
+#undef ADMIT_REASON
 
-	return texts[verdict];
+	return reasons[verdict];
+}
+
+const char *admit_sentence(enum admit_verdict verdict)
+{
+#define ADMIT_SENTENCE(NAME, reason, sentence) [ADMIT_##NAME] = (sentence),
+	static const char *const sentences[] = {ADMIT_VERDICTS(ADMIT_SENTENCE)};
+#undef ADMIT_SENTENCE
+
+	return sentences[verdict];
 }
 
 void admit_done(struct admit *admit)

@@ -16,14 +16,14 @@
 
 struct limits;
 
-/* X(NAME, the text of MARCEL_REASON; a reason never changes its text, people filter by it) */
+/* X(NAME, MARCEL_REASON, sentence); a reason keeps its text, since people filter by it */
 #define ADMIT_VERDICTS(X)                                                                          \
-	X(OK, "admitted")                                                                          \
-	X(FULL, "too-many-conversations")                                                          \
-	X(ADDRESS, "too-many-from-address")                                                        \
-	X(MEMORY, "out-of-memory")
+	X(OK, "admitted", "it may begin")                                                          \
+	X(FULL, "full", "as many conversations as allowed go on already")                          \
+	X(ADDRESS, "address-limit", "as many as allowed go on already from its address")           \
+	X(MEMORY, "no-memory", "there is no memory to count it")
 
-#define ADMIT_ENUM(NAME, text) ADMIT_##NAME,
+#define ADMIT_ENUM(NAME, reason, sentence) ADMIT_##NAME,
 enum admit_verdict { ADMIT_VERDICTS(ADMIT_ENUM) ADMIT_VERDICT_COUNT };
 #undef ADMIT_ENUM
 
@@ -61,8 +61,9 @@ void admit_drop(struct admit *admit, size_t face_index, const uint8_t key[16]);
 /* How many conversations go on now on the face number FACE_INDEX; on all of them: admit->total. */
 uint64_t admit_count(const struct admit *admit, size_t face_index);
 
-/* The text of MARCEL_REASON for VERDICT; static. */
+/* The value of MARCEL_REASON / the sentence for VERDICT; static strings. Any thread. */
 const char *admit_reason(enum admit_verdict verdict);
+const char *admit_sentence(enum admit_verdict verdict);
 
 /* Frees everything; ADMIT is empty afterwards and may be used again. */
 void admit_done(struct admit *admit);
