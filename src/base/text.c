@@ -16,6 +16,11 @@
 /* Letters of a word that text_nearest() looks at; who writes more has not just mistyped it. */
 #define NEAREST_LETTERS_MAX 64
 
+#define USEC_PER_MIN  (60 * USEC_PER_SEC)
+#define USEC_PER_HOUR (60 * USEC_PER_MIN)
+#define USEC_PER_DAY  (24 * USEC_PER_HOUR)
+#define USEC_PER_YEAR (1461 * USEC_PER_DAY / 4)
+
 /* Code points that text_escape() never lets through, besides C0, DEL and C1. */
 static const struct range {
 	uint32_t first;
@@ -43,26 +48,26 @@ static const struct unit {
 	{"sec", USEC_PER_SEC},
 	{"second", USEC_PER_SEC},
 	{"seconds", USEC_PER_SEC},
-	{"m", 60 * USEC_PER_SEC},
-	{"min", 60 * USEC_PER_SEC},
-	{"minute", 60 * USEC_PER_SEC},
-	{"minutes", 60 * USEC_PER_SEC},
-	{"h", 3600 * USEC_PER_SEC},
-	{"hr", 3600 * USEC_PER_SEC},
-	{"hour", 3600 * USEC_PER_SEC},
-	{"hours", 3600 * USEC_PER_SEC},
-	{"d", 86400 * USEC_PER_SEC},
-	{"day", 86400 * USEC_PER_SEC},
-	{"days", 86400 * USEC_PER_SEC},
-	{"w", 7 * 86400 * USEC_PER_SEC},
-	{"week", 7 * 86400 * USEC_PER_SEC},
-	{"weeks", 7 * 86400 * USEC_PER_SEC},
-	{"M", 2629800 * USEC_PER_SEC}, /* a twelfth of a year */
-	{"month", 2629800 * USEC_PER_SEC},
-	{"months", 2629800 * USEC_PER_SEC},
-	{"y", 31557600 * USEC_PER_SEC}, /* 365.25 days */
-	{"year", 31557600 * USEC_PER_SEC},
-	{"years", 31557600 * USEC_PER_SEC},
+	{"m", USEC_PER_MIN},
+	{"min", USEC_PER_MIN},
+	{"minute", USEC_PER_MIN},
+	{"minutes", USEC_PER_MIN},
+	{"h", USEC_PER_HOUR},
+	{"hr", USEC_PER_HOUR},
+	{"hour", USEC_PER_HOUR},
+	{"hours", USEC_PER_HOUR},
+	{"d", USEC_PER_DAY},
+	{"day", USEC_PER_DAY},
+	{"days", USEC_PER_DAY},
+	{"w", 7 * USEC_PER_DAY},
+	{"week", 7 * USEC_PER_DAY},
+	{"weeks", 7 * USEC_PER_DAY},
+	{"M", USEC_PER_YEAR / 12}, /* a twelfth of a year */
+	{"month", USEC_PER_YEAR / 12},
+	{"months", USEC_PER_YEAR / 12},
+	{"y", USEC_PER_YEAR}, /* 365.25 days */
+	{"year", USEC_PER_YEAR},
+	{"years", USEC_PER_YEAR},
 };
 
 static bool is_digit(char c)
@@ -192,8 +197,7 @@ char *text_format_duration(char *buffer, size_t size, usec_t duration)
 {
 	static const char *const names[] = {"d", "h", "min", "s", "ms", "us"};
 	static const usec_t values[] = {
-		86400 * USEC_PER_SEC, 3600 * USEC_PER_SEC, 60 * USEC_PER_SEC,
-		USEC_PER_SEC,         USEC_PER_MSEC,       1,
+		USEC_PER_DAY, USEC_PER_HOUR, USEC_PER_MIN, USEC_PER_SEC, USEC_PER_MSEC, 1,
 	};
 	size_t used = 0;
 
