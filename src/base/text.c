@@ -70,6 +70,21 @@ static const struct unit {
 	{"years", USEC_PER_YEAR},
 };
 
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* TEXT, or as much of it as fits, into SIZE bytes (one at least) at BUFFER. */
+static char *put(char *buffer, size_t size, const char *text)
+{
+	size_t length = least(strlen(text), size - 1);
+
+	(void)memcpy(buffer, text, length);
+	buffer[length] = '\0';
+	return buffer;
+}
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -149,7 +164,7 @@ static int parse_span(const char **text, usec_t *sum)
 		fraction = strspn(word + 1, "0123456789");
 		word += 1 + fraction;
 	}
-	if (whole + fraction == 0 || word[-1] == '.')
+	if (whole + fraction == 0 || word[-1] == '.' || *word == '.')
 		return -EINVAL;
 	word = skip_blanks(word);
 	letters = strcspn(word, " \t.0123456789");
@@ -204,8 +219,7 @@ char *text_format_duration(char *buffer, size_t size, usec_t duration)
 	if (size == 0)
 		return buffer;
 	if (duration == 0 || duration == USEC_NEVER) {
-		(void)snprintf(buffer, size, "%s", duration == 0 ? "0" : "infinity");
-		return buffer;
+		return put(buffer, size, duration == 0 ? "0" : "infinity");
 	}
 	buffer[0] = '\0';
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -414,11 +428,6 @@ static size_t spell(const char *word, uint32_t letters[NEAREST_LETTERS_MAX])
 		left -= bytes;
 	}
 	return n;
-}
-
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
 }
 
 /*
