@@ -18,7 +18,7 @@ struct limits;
 
 /* X(NAME, MARCEL_REASON, sentence); a reason keeps its text, since people filter by it */
 #define ADMIT_VERDICTS(X)                                                                          \
-	X(OK, "admitted", "it may begin")                                                          \
+	X(OK, "admitted", "the conversation may begin")                                                          \
 	X(FULL, "full", "as many conversations as allowed go on already")                          \
 	X(ADDRESS, "address-limit", "as many as allowed go on already from its address")           \
 	X(MEMORY, "no-memory", "there is no memory to count it")
