@@ -196,14 +196,17 @@ int listeners_inherit(struct listeners *listeners, listeners_claim claim, void *
 }
 
 /*
- * Removes the socket file at ADDRESS if nobody listens on it any more. Returns 0, or -EADDRINUSE
- * and *RET_WHY, or another negative errno. Of two daemons that start on one path at the same
- * moment, one may remove what the other has bound and not yet listens on; the path is then
- * the later one's.
+ * Removes the socket file at ADDRESS if it is nobody's any more. Returns 0, or -EADDRINUSE and
+ * *RET_WHY, or another negative errno.
+ *
+ * The probe is a datagram socket because a stream socket refuses it (EPROTOTYPE), also one that is
+ * only bound as yet: whoever lives there never sees a client that goes away again. Of two
+ * daemons that find the same dead file at the same moment, the later one may still remove
+ * what the other has just bound.
  */
 static int remove_stale(const struct address *address, const char **ret_why)
 {
-	auto_close int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	auto_close int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	const char *path = address->un.sun_path;
 	struct stat status;
 	int error;
@@ -224,7 +227,7 @@ static int remove_stale(const struct address *address, const char **ret_why)
 	return unlink(path) < 0 ? -errno : 0;
 }
 
-/* Binds FD to ADDRESS and notes the socket file that this made. */
+/* Binds LISTENER to ADDRESS and notes the socket file that this made. */
 static int bind_unix(struct listener *listener, const struct address *address, const char **ret_why)
 {
 	const bool file = address->un.sun_path[0] != '\0';
