@@ -26,29 +26,32 @@ enum framing {
 #define DIALOGUE_MESSAGE_MAX (1024 * 1024)
 
 struct dialogue {
-	char *greeting;	     /* UTF-8, without its line end; empty: none */
-	char *farewell;	     /* the same */
-	char **end_words;    /* UTF-8, each ended by NUL */
+	char *greeting;   /* UTF-8, without its line end; empty: none */
+	char *farewell;   /* the same */
+	char **end_words; /* UTF-8, each ended by NUL */
 	size_t n_end_words;
-	bool end_on_empty;   /* an empty message ends the dialogue */
+	bool end_on_empty; /* an empty message ends the dialogue */
 	enum framing framing;
 	usec_t raw_pause;    /* silence after bytes without LF that makes `auto` raw */
 	size_t message_max;  /* bytes, 1 to DIALOGUE_MESSAGE_MAX */
-	usec_t idle_timeout; /* the longest wait for a client, reading or writing; USEC_NEVER: none */
-	char *too_long;	     /* the reply to a message longer than message_max */
+	usec_t idle_timeout; /* the longest wait for a client, reading or writing; USEC_NEVER: none
+			      */
+	char *too_long;      /* the reply to a message longer than message_max */
 };
 
 struct limits {
 	uint64_t conversations; /* at once, of this face */
-	uint64_t per_address;	/* at once, from one address; 0: no such limit */
-	char *refusal;		/* what a refused client is told, without its line end; empty: nothing */
+	uint64_t per_address;   /* at once, from one address; 0: no such limit */
+	char *refusal; /* what a refused client is told, without its line end; empty: nothing */
 };
 
 struct face {
-	char *name; /* the FileDescriptorName= it is for; "" for every socket without a face of its own */
+	char *name; /* the FileDescriptorName= it is for; "" for every socket without a face of its
+		       own */
 	struct dialogue dialogue;
 	struct limits limits;
-	char *listen; /* addresses to bind when started by hand, separated by spaces; may be empty */
+	char *listen; /* addresses to bind when started by hand, separated by spaces; may be empty
+		       */
 
 	/* The responder, and what its load() made of the settings of its section. */
 	char *responder_name;

@@ -1,5 +1,5 @@
 /*
- * The responders there are, by name: the one file that lists them.
+ * The responders there are, by name.
  *
  * Immutable; any thread.
  */
@@ -8,6 +8,9 @@
 #include <stddef.h>
 
 #include "marcel/responder.h"
+
+/* All of them, ended by NULL; defined in builtin.c. */
+extern const struct marcel_responder_ops *const responder_table[];
 
 /* The responder named NAME, or NULL. */
 const struct marcel_responder_ops *responder_find(const char *name);

@@ -16,12 +16,12 @@
 typedef void sink_said_fn(void *context, const char *text, size_t length);
 
 struct marcel_sink {
-	char *bytes;	     /* the output buffer's free part */
-	size_t room;	     /* bytes there */
-	size_t used;	     /* bytes filled so far */
+	char *bytes;          /* the output buffer's free part */
+	size_t room;          /* bytes there */
+	size_t used;          /* bytes filled so far */
 	const char *line_end; /* what marcel_say() adds: "\n", "\r\n" or "" */
 	size_t line_end_length;
 	size_t replies;
 	sink_said_fn *said; /* may be NULL */
-	void *context;	    /* for said */
+	void *context;      /* for said */
 };

@@ -1,0 +1,49 @@
+/*
+ * A conversation: the thread that holds one client's dialogue, from the greeting to the end.
+ *
+ * All that has to outlive the process lies in the slot (slot.h). What is here is this process's
+ * own: the socket, the face, the framer between two calls. The struct belongs to the main thread
+ * until the thread is started and after it was joined; in between it belongs to that thread, but
+ * for the wire, which wakers share.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "converse/dialogue.h"
+#include "converse/framer.h"
+#include "converse/slot.h"
+#include "converse/wire.h"
+
+/* Where a client came from, for whoever counts clients when the conversation is over. */
+struct conversation_origin {
+	const struct face *face;
+	size_t counted_as; /* the face's number where clients are counted */
+	uint8_t key[16];   /* the client's host, if keyed */
+	bool keyed;
+};
+
+struct conversation {
+	uint32_t index; /* of its slot */
+	struct slot_head *head;
+	struct slot_body *body;
+	struct conversation_origin origin;
+	pthread_t thread;       /* main thread */
+	uint64_t seen_progress; /* main thread: wire_progress() when the watchdog last looked */
+
+	struct wire wire;
+	struct framer framer;
+	usec_t quiet_since; /* when the present wait for the client began, once a timer needs it;
+			       else 0 */
+	bool stopping;      /* MAIL_STOP came */
+	bool aborted;       /* MAIL_ABORT came */
+};
+
+/*
+ * Holds the dialogue that CONVERSATION's slot describes, from where it stands, until it is over:
+ * the socket is closed then and the end recorded. Runs in the conversation's own thread.
+ */
+void conversation_run(struct conversation *conversation);

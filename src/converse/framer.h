@@ -1,0 +1,55 @@
+/*
+ * The framer: bytes become messages. TCP has none, so something has to say where one ends.
+ *
+ * Three ways (enum slot_mode): lines ended by LF (a CR before it dropped), raw (what one read gave
+ * is a message), and undecided, where the first message shows which of the two it is: an LF makes
+ * it lines, silence after bytes without one makes it raw, provisionally, until the first LF
+ * appears. In raw a message has no terminator, so an LF that directly follows one already answered
+ * was its late line end and is swallowed.
+ *
+ * Pure: no I/O, no allocation, no clock; the caller says when it was quiet. One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "converse/slot.h"
+
+/* What the caller knows about the bytes after those it has. */
+enum framer_input {
+	FRAMER_MORE_TO_COME, /* nothing: more may follow at once */
+	FRAMER_QUIET,        /* none came for raw_pause */
+	FRAMER_END,          /* none will ever come */
+};
+
+enum framer_result {
+	FRAMER_MESSAGE,  /* a message: use start, length, then drop consumed bytes */
+	FRAMER_WAIT,     /* none yet; drop consumed bytes and wait for more */
+	FRAMER_PAUSE,    /* the same, but raw_pause of silence would make one */
+	FRAMER_TOO_LONG, /* what is there is longer than message_max */
+};
+
+/* A framer between two calls: mode, line_end and after_raw are what a turn saves. */
+struct framer {
+	size_t message_max; /* bytes of one message without its line end */
+	size_t scanned; /* bytes at the front known to hold no LF; 0 after anything is dropped */
+	enum slot_mode mode;
+	enum slot_line_end line_end;
+	bool after_raw;
+};
+
+struct frame {
+	size_t start;    /* where the message begins */
+	size_t length;   /* its bytes, without line end */
+	size_t consumed; /* bytes from the front that are done with, message and line end included
+			  */
+};
+
+/*
+ * Looks for a message in the LENGTH bytes at BYTES, the first that were not consumed yet. Changes
+ * FRAMER, so that a call with the same bytes and more continues; the caller drops ret->consumed
+ * bytes whatever the result. No byte is looked at twice while waiting. Cannot fail.
+ */
+enum framer_result framer_next(struct framer *framer, const char *bytes, size_t length,
+			       enum framer_input input, struct frame *ret);

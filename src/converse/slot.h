@@ -1,0 +1,172 @@
+/*
+ * The state of a conversation, as plain memory.
+ *
+ * Everything that matters about a conversation lies in its slot of the table (table.h), in shared
+ * memory that outlives the process: no pointers, nothing on a thread's stack. The thread works on
+ * the slot itself, so what another process would find after a SIGKILL is always the present state.
+ *
+ * NOTE ON COMMITTING. The slot keeps what changes with a turn twice. The thread prepares the turn
+ * after in the half that is not in force (slot_next()), puts replies behind the committed output
+ * and the responder's new state into the other state area, and then makes all of it true at once by
+ * storing sequence + 1 (slot_commit(), a release store). A reader that loads the sequence sees the
+ * turn before or the turn after, never a mixture. Nothing that the half in force refers to is
+ * written while it is in force: input is only appended behind what was read, output only behind
+ * out_end, and buffers move their base only when what lies before it is no longer needed.
+ *
+ * NOTE ON BUFFERS. Input and output are streams counted in bytes since the conversation began.
+ * Byte k of a stream lies in its buffer at k - base, where base belongs to the turn in force. So a
+ * byte that the kernel handed over before the process died lies where the counters of the kernel
+ * (tcp(7), TCP_INFO) say it does, even if the thread never saw recv() return.
+ *
+ * One thread at a time writes a slot: the main thread while it prepares it, then the conversation's
+ * own. What others may read meanwhile is atomic.
+ */
+#pragma once
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "converse/dialogue.h"
+#include "marcel/responder.h"
+
+#define SLOT_HEAD_SIZE 256
+
+/* Where a conversation is in its life. Saved: a value never changes its meaning. */
+enum slot_phase {
+	PHASE_GREETING = 0, /* nothing said yet */
+	PHASE_DIALOGUE = 1,
+	PHASE_FAREWELL = 2, /* the last output is in the buffer; send it, then end */
+	PHASE_LINGER = 3,   /* our sending side is shut; wait for the client's end */
+};
+
+/* How bytes become messages, once that is known. Saved. */
+enum slot_mode {
+	MODE_UNDECIDED = 0,
+	MODE_LINE = 1,
+	MODE_RAW = 2,      /* provisional: the first LF makes it MODE_LINE */
+	MODE_RAW_ONLY = 3, /* framing = raw: LF means nothing */
+};
+
+/* What replies end with in MODE_LINE: as the client's first line did. Saved. */
+enum slot_line_end {
+	LINE_END_UNKNOWN = 0, /* LF until the client shows what it uses */
+	LINE_END_LF = 1,
+	LINE_END_CRLF = 2,
+};
+
+#define TURN_AGAIN     0x01 /* the message at in_taken was begun: the responder has more to say */
+#define TURN_AFTER_RAW 0x02 /* the last message was answered as raw: swallow an LF that follows */
+#define TURN_INPUT_END 0x04 /* the client has closed its sending side, and all of it was read */
+
+/* One half: what changes when a turn commits. */
+struct slot_turn {
+	uint64_t in_base;  /* stream offset of the input buffer's first byte */
+	uint64_t in_taken; /* input bytes that were answered (or are of no more use) */
+	uint64_t out_base; /* stream offset of the output buffer's first byte */
+	uint64_t out_end;  /* output bytes produced */
+	uint64_t messages; /* turns so far */
+	uint64_t wake_at;  /* the responder's timer: CLOCK_MONOTONIC microseconds, 0: none */
+	uint8_t phase;     /* enum slot_phase */
+	uint8_t mode;      /* enum slot_mode */
+	uint8_t line_end;  /* enum slot_line_end */
+	uint8_t flags;     /* TURN_* */
+	uint8_t reason;    /* enum end_reason, from PHASE_FAREWELL on */
+	uint8_t spare[3];
+};
+
+/* Whether a slot holds a conversation. */
+enum slot_stage {
+	STAGE_FREE = 0,
+	STAGE_LIVE = 1, /* between roster_begin() and the end of its thread */
+};
+
+/* The dense part: all heads lie together, so that going through them touches little memory. */
+struct slot_head {
+	_Atomic uint64_t sequence; /* turn[sequence & 1] is in force */
+	_Atomic uint32_t stage;    /* enum slot_stage */
+	uint32_t recoveries; /* how often it was taken over from a dead process in this turn */
+	uint64_t cookie;     /* SO_COOKIE of its socket (socket(7)) */
+	uint64_t number;     /* MARCEL_CONVERSATION */
+	uint8_t id[16];      /* MARCEL_CONVERSATION_ID */
+	uint64_t opened;     /* CLOCK_REALTIME microseconds */
+	/* How far the thread saw the streams get; the kernel's own counters may be ahead. */
+	_Atomic uint64_t in_read;
+	_Atomic uint64_t out_sent;
+	struct slot_turn turn[2];
+	uint8_t spare[72];
+};
+static_assert(sizeof(struct slot_head) == SLOT_HEAD_SIZE, "heads are a power of two");
+
+#define SLOT_PEER_MAX      512
+#define SLOT_LISTENER_MAX  256
+#define SLOT_RESPONDER_MAX 64
+
+/* What does not change while the conversation lives. Texts are ended by NUL. */
+struct slot_card {
+	char peer[SLOT_PEER_MAX];
+	char listener[SLOT_LISTENER_MAX];
+	char responder[SLOT_RESPONDER_MAX];
+	uint32_t state_version;
+	uint32_t state_size;
+};
+
+/*
+ * The large part of a slot, in virtual memory: pages come into being when they are first used and
+ * are given back when the conversation ends. The input buffer is twice as long as a message may
+ * be, so that the rest of one can always be moved to the front without overlapping itself.
+ */
+#define SLOT_PAGE         4096
+#define SLOT_CARD_ROOM    SLOT_PAGE
+#define SLOT_BUFFER_SLACK (64 * 1024)
+#define SLOT_MESSAGE_ROOM (DIALOGUE_MESSAGE_MAX + SLOT_BUFFER_SLACK)
+#define SLOT_IN_ROOM      (2 * SLOT_MESSAGE_ROOM)
+#define SLOT_OUT_ROOM     (MARCEL_REPLY_MAX + 2 * SLOT_BUFFER_SLACK)
+
+struct slot_body {
+	union {
+		struct slot_card card;
+		char card_room[SLOT_CARD_ROOM];
+	};
+	char state[2][MARCEL_STATE_MAX];
+	char in[SLOT_IN_ROOM];
+	char out[SLOT_OUT_ROOM];
+};
+static_assert(sizeof(struct slot_card) <= SLOT_CARD_ROOM, "the card fits its page");
+static_assert(sizeof(struct slot_body) % SLOT_PAGE == 0, "bodies are whole pages");
+
+/* The half in force. Conversation's thread, or anybody once that thread is gone. */
+static inline const struct slot_turn *slot_turn(const struct slot_head *head)
+{
+	return &head->turn[atomic_load_explicit(&head->sequence, memory_order_acquire) & 1];
+}
+
+/* The other half, filled with a copy of the one in force, to be changed and committed. */
+static inline struct slot_turn *slot_next(struct slot_head *head)
+{
+	uint64_t sequence = atomic_load_explicit(&head->sequence, memory_order_relaxed);
+	struct slot_turn *next = &head->turn[(sequence + 1) & 1];
+
+	*next = head->turn[sequence & 1];
+	return next;
+}
+
+/* Puts the other half into force, and with it the other state area. */
+static inline void slot_commit(struct slot_head *head)
+{
+	uint64_t sequence = atomic_load_explicit(&head->sequence, memory_order_relaxed);
+
+	atomic_store_explicit(&head->sequence, sequence + 1, memory_order_release);
+}
+
+/* The responder's state in force / the other area, for the turn being prepared. */
+static inline char *slot_state(const struct slot_head *head, struct slot_body *body)
+{
+	return body->state[atomic_load_explicit(&head->sequence, memory_order_relaxed) & 1];
+}
+
+static inline char *slot_next_state(const struct slot_head *head, struct slot_body *body)
+{
+	return body->state[(atomic_load_explicit(&head->sequence, memory_order_relaxed) + 1) & 1];
+}

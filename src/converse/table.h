@@ -1,0 +1,63 @@
+/*
+ * The table: one memfd that holds the state of every conversation (slot.h) and the ring of records
+ * that were not sent yet.
+ *
+ * It is mapped shared, so its contents are those of the file at every instant; whoever holds the
+ * descriptor after the process died finds them. It is sparse: its size is that of all slots with
+ * their largest messages, its memory only what was used.
+ *
+ * Layout: a header page, the ring, the heads (densely), the bodies. The header says all sizes, so
+ * that a later version can tell whether it reads the table as it is.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "converse/slot.h"
+
+#define TABLE_MAGIC     UINT64_C(0x314c45435241004d) /* "M\0ARCEL1" in memory */
+#define TABLE_VERSION   1
+#define TABLE_RING_SIZE ((size_t)64 * 1024 * 1024)
+
+struct table_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t capacity; /* slots */
+	uint64_t head_size;
+	uint64_t body_size;
+	uint64_t ring_offset;
+	uint64_t ring_size;
+	uint64_t heads_offset;
+	uint64_t bodies_offset;
+	uint64_t size;                /* of the whole file */
+	_Atomic uint64_t next_number; /* for the next conversation, where no file keeps it */
+};
+
+struct table {
+	int fd;
+	struct table_header *header; /* the mapping's beginning */
+	struct slot_head *heads;
+	struct slot_body *bodies;
+	void *ring;
+};
+
+/*
+ * Makes a table of CAPACITY empty slots (1 to TABLE_CAPACITY_MAX). Returns 0 or a negative errno
+ * (-ENOMEM: no address space). The caller owns *RET_TABLE, and calls table_done().
+ */
+#define TABLE_CAPACITY_MAX 65536
+int table_init(struct table *ret_table, uint32_t capacity);
+
+/* Unmaps and closes the table; its contents live on while others hold the descriptor. */
+void table_done(struct table *table);
+
+/*
+ * Gives the memory of slot INDEX's body back; it reads as zeroes afterwards. Only while no thread
+ * uses the slot, or from the thread that does. Failure costs memory only, and is ignored.
+ */
+void table_release_body(struct table *table, uint32_t index);
+
+/* The same for the part of an input or output buffer from FROM on: SIZE bytes, whole pages. */
+void table_release_range(void *from, size_t size);

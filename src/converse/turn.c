@@ -1,0 +1,175 @@
+/* Preparing and committing turns, and the calls to the responder; see turn.h. */
+#include "converse/turn.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct marcel_responder_ops *responder(const struct conversation *conversation)
+{
+	return conversation->origin.face->responder;
+}
+
+struct record_about turn_about(const struct conversation *conversation)
+{
+	const struct slot_card *card = &conversation->body->card;
+
+	return (struct record_about){
+		.number = conversation->head->number,
+		.id = conversation->head->id,
+		.peer = card->peer,
+		.listener = card->listener,
+	};
+}
+
+static void said(void *context, const char *text, size_t length)
+{
+	const struct turn *turn = context;
+
+	record_said(&turn->about, RECORD_SERVER, turn->next->messages, text, length);
+}
+
+/* What marcel_say() ends a reply with, as things stand. */
+static const char *line_end(const struct conversation *conversation)
+{
+	switch (conversation->framer.mode) {
+	case MODE_RAW:
+	case MODE_RAW_ONLY:
+		return "";
+	case MODE_UNDECIDED:
+	case MODE_LINE:
+		break;
+	}
+	return conversation->framer.line_end == LINE_END_CRLF ? "\r\n" : "\n";
+}
+
+void turn_begin(struct turn *turn, struct conversation *conversation)
+{
+	struct slot_head *head = conversation->head;
+	struct slot_turn *next = slot_next(head);
+	size_t state_size = responder(conversation)->state_size;
+	uint64_t sent = atomic_load_explicit(&head->out_sent, memory_order_relaxed);
+	uint64_t read = atomic_load_explicit(&head->in_read, memory_order_relaxed);
+	const char *end = line_end(conversation);
+	size_t used;
+
+	if (state_size > 0)
+		(void)memcpy(slot_next_state(head, conversation->body),
+			     slot_state(head, conversation->body), state_size);
+	/* What was sent and what was answered needs no room any more. */
+	if (sent == next->out_end)
+		next->out_base = sent;
+	if (read == next->in_taken)
+		next->in_base = read;
+	used = (size_t)(next->out_end - next->out_base);
+	*turn = (struct turn){
+		.conversation = conversation,
+		.next = next,
+		.about = turn_about(conversation),
+		.sink =
+			{
+				.bytes = conversation->body->out + used,
+				.room = sizeof(conversation->body->out) - used,
+				.line_end = end,
+				.line_end_length = strlen(end),
+				.said = said,
+				.context = turn,
+			},
+	};
+}
+
+void turn_commit(struct turn *turn)
+{
+	const struct framer *framer = &turn->conversation->framer;
+	struct slot_turn *next = turn->next;
+
+	next->out_end += turn->sink.used;
+	next->mode = (uint8_t)framer->mode;
+	next->line_end = (uint8_t)framer->line_end;
+	if (framer->after_raw)
+		next->flags |= TURN_AFTER_RAW;
+	else
+		next->flags &= (uint8_t)~TURN_AFTER_RAW;
+	if (next->in_taken ==
+	    atomic_load_explicit(&turn->conversation->head->in_read, memory_order_relaxed))
+		next->in_base = next->in_taken;
+	slot_commit(turn->conversation->head);
+}
+
+/* What the responder sees of the conversation during one call. */
+static struct marcel_conversation view(const struct turn *turn)
+{
+	const struct conversation *conversation = turn->conversation;
+	const struct slot_card *card = &conversation->body->card;
+
+	return (struct marcel_conversation){
+		.shared = conversation->origin.face->responder_shared,
+		.state = slot_next_state(conversation->head, conversation->body),
+		.state_size = responder(conversation)->state_size,
+		.number = conversation->head->number,
+		.turn = turn->next->messages,
+		.peer = card->peer,
+		.listener = card->listener,
+		.wake_at = turn->next->wake_at,
+	};
+}
+
+int turn_open(struct turn *turn)
+{
+	struct marcel_conversation seen = view(turn);
+	int r;
+
+	if (responder(turn->conversation)->open == NULL)
+		return MARCEL_CONTINUE;
+	r = responder(turn->conversation)->open(&seen);
+	turn->next->wake_at = seen.wake_at;
+	return r;
+}
+
+int turn_greet(struct turn *turn)
+{
+	const char *greeting = turn->conversation->origin.face->dialogue.greeting;
+	struct marcel_conversation seen = view(turn);
+	int r = -ENOSYS;
+
+	if (responder(turn->conversation)->greet != NULL)
+		r = responder(turn->conversation)->greet(&seen, &turn->sink);
+	turn->next->wake_at = seen.wake_at;
+	if (r != -ENOSYS)
+		return r;
+	return greeting[0] != '\0' ? marcel_say(&turn->sink, greeting, strlen(greeting)) : 0;
+}
+
+int turn_respond(struct turn *turn, const char *message, size_t length)
+{
+	struct marcel_conversation seen = view(turn);
+	int r = responder(turn->conversation)->respond(&seen, message, length, &turn->sink);
+
+	turn->next->wake_at = seen.wake_at;
+	return r;
+}
+
+int turn_wake(struct turn *turn, enum marcel_wake reason)
+{
+	struct marcel_conversation seen = view(turn);
+	int r;
+
+	if (responder(turn->conversation)->wake == NULL)
+		return -ENOSYS;
+	if (reason == MARCEL_WAKE_TIMER)
+		seen.wake_at = 0;
+	r = responder(turn->conversation)->wake(&seen, reason, &turn->sink);
+	turn->next->wake_at = seen.wake_at;
+	return r;
+}
+
+void turn_close(struct conversation *conversation)
+{
+	struct turn turn;
+	struct marcel_conversation seen;
+
+	if (responder(conversation)->close == NULL)
+		return;
+	turn_begin(&turn, conversation);
+	seen = view(&turn);
+	responder(conversation)->close(&seen);
+}

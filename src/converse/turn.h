@@ -1,0 +1,52 @@
+/*
+ * A turn in the making: everything between "here is a message" and "it is answered", which the slot
+ * then takes over in one step (slot.h, note on committing).
+ *
+ *	turn_begin(&turn, conversation);
+ *	verdict = turn_respond(&turn, message, length);
+ *	turn.next->in_taken += ...;
+ *	turn_commit(&turn);
+ *
+ * A turn that is not committed has not happened. The conversation's thread only.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "converse/conversation.h"
+#include "marcel/responder.h"
+#include "record/record.h"
+#include "respond/sink.h"
+
+struct turn {
+	struct conversation *conversation;
+	struct slot_turn *next;  /* what the commit puts in force; change it freely */
+	struct marcel_sink sink; /* the replies */
+	struct record_about about;
+};
+
+/* What records say of CONVERSATION; valid while its slot is. */
+struct record_about turn_about(const struct conversation *conversation);
+
+/*
+ * Prepares a turn after the one in force, with the responder's state copied and an empty sink over
+ * the free part of the output buffer. All output before must have been sent if less than
+ * MARCEL_REPLY_MAX bytes are free there.
+ */
+void turn_begin(struct turn *turn, struct conversation *conversation);
+
+/* Puts TURN into force, replies included. */
+void turn_commit(struct turn *turn);
+
+/*
+ * Asks the responder to open and greet, to answer a message, or what it makes of REASON. The first
+ * two give the configured greeting, the last -ENOSYS, where the responder leaves it to the daemon.
+ * Returns a verdict of marcel/responder.h or a negative errno.
+ */
+int turn_open(struct turn *turn);
+int turn_greet(struct turn *turn);
+int turn_respond(struct turn *turn, const char *message, size_t length);
+int turn_wake(struct turn *turn, enum marcel_wake reason);
+
+/* Tells the responder that the conversation is over. */
+void turn_close(struct conversation *conversation);

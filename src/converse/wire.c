@@ -1,0 +1,199 @@
+/* Blocking calls that can be interrupted; the reasoning is in wire.h. */
+#include "converse/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define WAKE_SIGNAL SIGUSR1
+
+static void woken(int number)
+{
+	(void)number;
+}
+
+void wire_init_signal(void)
+{
+	/* Without SA_RESTART: the call that is interrupted has to return. */
+	struct sigaction action = {.sa_handler = woken};
+	sigset_t set;
+
+	(void)sigemptyset(&action.sa_mask);
+	(void)sigaction(WAKE_SIGNAL, &action, NULL);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, WAKE_SIGNAL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void wire_init(struct wire *wire, int fd)
+{
+	*wire = (struct wire){
+		.fd = fd,
+		.receive_timeout = USEC_NEVER,
+		.send_timeout = USEC_NEVER,
+	};
+	lock_init(&wire->lock, "a wire");
+	atomic_init(&wire->mail, 0);
+	/* A thread that is being started owes progress. */
+	atomic_init(&wire->steps, 1);
+}
+
+void wire_done(struct wire *wire)
+{
+	close_fd(&wire->fd);
+	lock_done(&wire->lock);
+}
+
+void wire_attach(struct wire *wire)
+{
+	lock_take(&wire->lock);
+	wire->thread = pthread_self();
+	wire->awake = true;
+	lock_drop(&wire->lock);
+}
+
+static void set_timeout(struct wire *wire, int option, usec_t *current, usec_t wanted)
+{
+	struct timeval value = clock_timeval(wanted);
+
+	if (*current == wanted)
+		return;
+	if (setsockopt(wire->fd, SOL_SOCKET, option, &value, sizeof(value)) == 0)
+		*current = wanted;
+}
+
+/* From here on the thread waits for the client, until working() is called. */
+static void waiting(struct wire *wire)
+{
+	uint64_t steps = atomic_load_explicit(&wire->steps, memory_order_relaxed);
+
+	atomic_store_explicit(&wire->steps, steps + 1, memory_order_relaxed);
+}
+
+static void working(struct wire *wire)
+{
+	waiting(wire);
+}
+
+/* After EAGAIN: takes O_NONBLOCK away if a waker set it; false if it was the socket's time-out. */
+static bool was_woken(struct wire *wire)
+{
+	int flags = fcntl(wire->fd, F_GETFL);
+
+	if (flags < 0 || (flags & O_NONBLOCK) == 0)
+		return false;
+	(void)fcntl(wire->fd, F_SETFL, flags & ~O_NONBLOCK);
+	return true;
+}
+
+static bool has_mail(const struct wire *wire)
+{
+	return atomic_load_explicit(&wire->mail, memory_order_acquire) != 0;
+}
+
+ssize_t wire_receive(struct wire *wire, void *buffer, size_t room, usec_t timeout)
+{
+	ssize_t n;
+
+	set_timeout(wire, SO_RCVTIMEO, &wire->receive_timeout, timeout);
+	for (;;) {
+		if (has_mail(wire))
+			return -EINTR;
+		waiting(wire);
+		n = recv(wire->fd, buffer, room, 0);
+		working(wire);
+		if (n >= 0)
+			return n;
+		if (errno == EINTR || (errno == EAGAIN && was_woken(wire)))
+			continue;
+		return -errno;
+	}
+}
+
+ssize_t wire_send(struct wire *wire, const void *bytes, size_t length, usec_t timeout)
+{
+	ssize_t n;
+
+	set_timeout(wire, SO_SNDTIMEO, &wire->send_timeout, timeout);
+	for (;;) {
+		if (has_mail(wire))
+			return -EINTR;
+		waiting(wire);
+		n = send(wire->fd, bytes, length, MSG_NOSIGNAL);
+		working(wire);
+		if (n >= 0)
+			return n;
+		if (errno == EINTR || (errno == EAGAIN && was_woken(wire)))
+			continue;
+		return -errno;
+	}
+}
+
+unsigned wire_take_mail(struct wire *wire)
+{
+	return atomic_exchange_explicit(&wire->mail, 0, memory_order_acq_rel);
+}
+
+void wire_shut(struct wire *wire)
+{
+	(void)shutdown(wire->fd, SHUT_WR);
+}
+
+bool wire_is_settled(const struct wire *wire)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+	int unread = 0;
+
+	if (ioctl(wire->fd, SIOCINQ, &unread) == 0 && unread > 0)
+		return false;
+	if (getsockopt(wire->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return true;
+	/* Our end is acknowledged in these states (RFC 9293, 3.3.2), so all before it is, too. */
+	return info.tcpi_state == TCP_FIN_WAIT2 || info.tcpi_state == TCP_TIME_WAIT ||
+	       info.tcpi_state == TCP_CLOSE;
+}
+
+void wire_close(struct wire *wire, bool reset)
+{
+	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	int fd;
+
+	lock_take(&wire->lock);
+	fd = take_fd(&wire->fd);
+	wire->awake = false;
+	lock_drop(&wire->lock);
+	if (fd < 0)
+		return;
+	if (reset)
+		(void)connect(fd, &nobody, sizeof(nobody));
+	(void)close(fd);
+}
+
+void wire_wake(struct wire *wire, unsigned mail)
+{
+	int flags;
+
+	lock_take(&wire->lock);
+	(void)atomic_fetch_or_explicit(&wire->mail, mail, memory_order_release);
+	if (wire->awake) {
+		flags = fcntl(wire->fd, F_GETFL);
+		if (flags >= 0)
+			(void)fcntl(wire->fd, F_SETFL, flags | O_NONBLOCK);
+		(void)pthread_kill(wire->thread, WAKE_SIGNAL);
+	}
+	lock_drop(&wire->lock);
+}
+
+uint64_t wire_progress(const struct wire *wire)
+{
+	return atomic_load_explicit(&wire->steps, memory_order_relaxed);
+}

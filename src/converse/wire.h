@@ -1,0 +1,91 @@
+/*
+ * The wire: a conversation's socket, read and written by plain blocking calls that others can
+ * interrupt.
+ *
+ * NOTE ON WAKING. A thread with nothing but its socket sleeps in recv() or send(). Whoever wants
+ * something of it puts mail into its box, sets O_NONBLOCK on the socket and sends the thread a
+ * signal whose handler does nothing. A call that was not yet entered then returns EAGAIN, one
+ * asleep returns EINTR, and before each call the box is looked at: mail is never missed, and no
+ * poll() is paid for each message. An EAGAIN with O_NONBLOCK set is such a wake-up; without it,
+ * it is the socket's own time-out (SO_RCVTIMEO, SO_SNDTIMEO).
+ *
+ * The conversation's thread calls everything but wire_wake() and wire_progress(), which any thread
+ * may call between wire_init() and the joining of that thread.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+
+/* What is in the box; bits. */
+#define MAIL_STOP  0x1u /* say farewell and end */
+#define MAIL_ABORT 0x2u /* end now; nothing more is sent */
+
+struct wire {
+	int fd;                 /* owned; -1 once closed. Written under the lock. */
+	pthread_t thread;       /* who to signal; written under the lock */
+	struct lock lock;       /* a waker holds it, so that fd and thread are still the wire's */
+	bool awake;             /* there is a thread to signal; under the lock */
+	_Atomic unsigned mail;  /* MAIL_*: set by wakers, taken by the thread */
+	_Atomic uint64_t steps; /* odd: the thread owes progress; even: it waits for the client */
+	usec_t receive_timeout; /* what SO_RCVTIMEO is set to */
+	usec_t send_timeout;    /* what SO_SNDTIMEO is set to */
+};
+
+/* Lets the signal that wakes conversations do nothing but wake. Main thread, before any other. */
+void wire_init_signal(void);
+
+/* Makes WIRE of the connected, blocking stream socket FD, which it owns from now on. */
+void wire_init(struct wire *wire, int fd);
+
+/* Closes the socket if it is still open. Nobody may use the wire any more. */
+void wire_done(struct wire *wire);
+
+/* Says which thread is to be woken from now on. That thread itself. */
+void wire_attach(struct wire *wire);
+
+/*
+ * Reads at most ROOM bytes to BUFFER. Returns how many; 0 at the end of input; -EAGAIN after
+ * TIMEOUT without any; -EINTR when there is mail; -ECONNRESET, -ETIMEDOUT (a dead peer, tcp(7)) and
+ * the like when the connection is gone.
+ */
+ssize_t wire_receive(struct wire *wire, void *buffer, size_t room, usec_t timeout);
+
+/*
+ * Writes at least one of LENGTH bytes at BYTES. Returns how many; -EAGAIN when the client took none
+ * for TIMEOUT; -EINTR when there is mail; -EPIPE and the like when the connection is gone.
+ */
+ssize_t wire_send(struct wire *wire, const void *bytes, size_t length, usec_t timeout);
+
+/* Takes what is in the box: MAIL_* bits, 0 if it is empty. */
+unsigned wire_take_mail(struct wire *wire);
+
+/* Shuts the sending side: the client sees the end of input after all that was sent. */
+void wire_shut(struct wire *wire);
+
+/*
+ * Whether all that was sent, the end included, has reached the client's host, and nothing it sent
+ * waits unread: then close() loses nothing. Always true for sockets other than TCP once nothing
+ * waits unread.
+ */
+bool wire_is_settled(const struct wire *wire);
+
+/*
+ * Closes the socket. With RESET, a TCP connection is broken off at once and what the client did
+ * not take is dropped, also while another process holds a duplicate of the socket: connect(2) to
+ * AF_UNSPEC does what SO_LINGER and close() then can't.
+ */
+void wire_close(struct wire *wire, bool reset);
+
+/* Puts MAIL into the box and wakes the thread, wherever it is. Any thread. Nothing to fail. */
+void wire_wake(struct wire *wire, unsigned mail);
+
+/* A number that is odd while the thread owes progress and changes whenever it makes some. */
+uint64_t wire_progress(const struct wire *wire);

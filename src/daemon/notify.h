@@ -1,0 +1,34 @@
+/*
+ * Telling the service manager how things stand (sd_notify(3)), and being watched by it.
+ *
+ * Without a service manager every function does nothing. Main thread only.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "base/clock.h"
+#include "converse/roster.h"
+
+struct notify {
+	sd_event *loop;
+	struct roster *roster;
+	sd_event_source *watchdog; /* comes twice in each watchdog interval */
+	usec_t watchdog_pace;
+	sd_event_source *status; /* while a new status line waits to be told */
+	usec_t status_told;      /* when the last one was */
+	uint64_t stuck;          /* the conversation that was last recorded as stuck; 0: none */
+};
+
+/* Prepares NOTIFY for the conversations of ROSTER in LOOP. Returns 0 or a negative errno. */
+int notify_init(struct notify *notify, sd_event *loop, struct roster *roster);
+void notify_done(struct notify *notify);
+
+void notify_ready(struct notify *notify);
+
+/* A reload begins; notify_ready() ends it. */
+void notify_reloading(struct notify *notify);
+void notify_stopping(struct notify *notify);
+
+/* The number of conversations changed: the status line follows, at most once a second. */
+void notify_changed(struct notify *notify);

@@ -1,0 +1,12 @@
+/*
+ * The responders that marceld is built with; a new one adds its line here.
+ *
+ * The table stands alone in its file so that a program of the tests can bring another one.
+ */
+#include "respond/echo.h"
+#include "respond/registry.h"
+
+const struct marcel_responder_ops *const responder_table[] = {
+	&echo_responder,
+	NULL,
+};
