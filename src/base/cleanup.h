@@ -23,9 +23,9 @@ void free_pointer(void *p);
 /* fclose(*F) unless it is NULL. */
 void close_file(FILE **f);
 
-#define auto_close	auto_cleanup(close_fd)
-#define auto_free	auto_cleanup(free_pointer)
-#define auto_fclose	auto_cleanup(close_file)
+#define auto_close      auto_cleanup(close_fd)
+#define auto_free       auto_cleanup(free_pointer)
+#define auto_fclose     auto_cleanup(close_file)
 #define auto_cleanup(f) __attribute__((cleanup(f)))
 
 /* Gives *FD to the caller, who must close it, and leaves -1 there. */

@@ -12,10 +12,10 @@
 
 typedef uint64_t usec_t;
 
-#define USEC_NEVER	UINT64_MAX
-#define USEC_PER_SEC	UINT64_C(1000000)
-#define USEC_PER_MSEC	UINT64_C(1000)
-#define NSEC_PER_USEC	UINT64_C(1000)
+#define USEC_NEVER    UINT64_MAX
+#define USEC_PER_SEC  UINT64_C(1000000)
+#define USEC_PER_MSEC UINT64_C(1000)
+#define NSEC_PER_USEC UINT64_C(1000)
 
 /* Microseconds since some fixed moment; only differences mean something. */
 usec_t clock_now(void);

@@ -25,9 +25,9 @@ struct LOCK_ATTRIBUTE(capability("mutex")) lock {
 	const char *name; /* for the message when something is wrong with it */
 };
 
-#define LOCK_INIT(text)                                                                            \
-	{                                                                                          \
-		.mutex = PTHREAD_MUTEX_INITIALIZER, .name = (text)                                 \
+#define LOCK_INIT(text)                                            \
+	{                                                          \
+		.mutex = PTHREAD_MUTEX_INITIALIZER, .name = (text) \
 	}
 
 /* Makes LOCK usable; NAME must outlive it. */

@@ -12,12 +12,15 @@
 #include <stddef.h>
 
 struct report {
-	char **texts;  /* each one line, UTF-8, without its line end */
-	size_t count;  /* all faults, kept or not */
-	size_t kept;   /* entries of texts */
+	char **texts; /* each one line, UTF-8, without its line end */
+	size_t count; /* all faults, kept or not */
+	size_t kept;  /* entries of texts */
 };
 
-#define REPORT_INIT	{ .texts = NULL }
+#define REPORT_INIT           \
+	{                     \
+		.texts = NULL \
+	}
 #define REPORT_KEEP_MAX 100 /* past this many faults are only counted */
 
 /* Adds a fault made as by printf(3). */

@@ -74,17 +74,18 @@ struct marcel_settings {
 /* Tells a fault of the settings to whoever wrote them; FILE and LINE (0: none) say where. */
 typedef void marcel_fault_fn(void *context, const char *file, unsigned line, const char *text);
 
-/* What a responder is told about the conversation with every call. Read only, valid for the call. */
+/* What a responder is told about the conversation with every call. Read only, valid for the call.
+ */
 struct marcel_conversation {
-	void *shared;	       /* what load() made */
-	void *state;	       /* state_size bytes of the responder's own; zeroed before open() */
+	void *shared; /* what load() made */
+	void *state;  /* state_size bytes of the responder's own; zeroed before open() */
 	size_t state_size;
-	uint64_t number;       /* unique on this host while it is up */
-	uint64_t turn;	       /* messages so far, this one included; 0 in open() and greet() */
-	const char *peer;      /* the client's address, such as "127.0.0.1:4711" */
-	const char *listener;  /* the name of the socket it came in by */
-	uint64_t wake_at;      /* out: CLOCK_MONOTONIC microseconds at which to call wake(); 0: never.
-				* Kept from call to call. */
+	uint64_t number;      /* unique on this host while it is up */
+	uint64_t turn;        /* messages so far, this one included; 0 in open() and greet() */
+	const char *peer;     /* the client's address, such as "127.0.0.1:4711" */
+	const char *listener; /* the name of the socket it came in by */
+	uint64_t wake_at; /* out: CLOCK_MONOTONIC microseconds at which to call wake(); 0: never.
+			   * Kept from call to call. */
 };
 
 /* Why wake() is called. */
@@ -96,24 +97,26 @@ enum marcel_wake {
 };
 
 struct marcel_responder_ops {
-	uint32_t abi;	  /* MARCEL_RESPONDER_ABI */
+	uint32_t abi;     /* MARCEL_RESPONDER_ABI */
 	const char *name; /* as written in responder= */
 
 	/* Bytes of state per conversation, at most MARCEL_STATE_MAX; 0: it remembers nothing. */
 	size_t state_size;
 
-	/* The version of the state's layout: a state saved under another one goes through restore(). */
+	/* The version of the state's layout: a state saved under another one goes through
+	 * restore(). */
 	uint32_t state_version;
 
 	/*
 	 * Reads SETTINGS, tells every fault through FAULT, and makes what all conversations share.
-	 * Called once for each face at start and at each reload. Returns 0 or a negative errno: -EINVAL
-	 * when it told faults. May be NULL: then the section may hold nothing.
+	 * Called once for each face at start and at each reload. Returns 0 or a negative errno:
+	 * -EINVAL when it told faults. May be NULL: then the section may hold nothing.
 	 */
 	int (*load)(const struct marcel_settings *settings, marcel_fault_fn *fault, void *context,
 		    void **ret_shared);
 
-	/* Frees what load() made, after the last conversation that uses it has ended. May be NULL. */
+	/* Frees what load() made, after the last conversation that uses it has ended. May be NULL.
+	 */
 	void (*unload)(void *shared);
 
 	/* Begins a conversation: fills the state. Returns 0 or a negative errno. May be NULL. */
@@ -126,25 +129,25 @@ struct marcel_responder_ops {
 	int (*greet)(struct marcel_conversation *conversation, struct marcel_sink *sink);
 
 	/*
-	 * Answers one message: LENGTH bytes at MESSAGE, without line end, neither text nor UTF-8 for
-	 * sure. Returns a verdict or a negative errno. Called again with the same message after
+	 * Answers one message: LENGTH bytes at MESSAGE, without line end, neither text nor UTF-8
+	 * for sure. Returns a verdict or a negative errno. Called again with the same message after
 	 * MARCEL_AGAIN.
 	 */
 	int (*respond)(struct marcel_conversation *conversation, const char *message, size_t length,
 		       struct marcel_sink *sink);
 
 	/*
-	 * Something other than a message happened; REASON is an enum marcel_wake. Returns a verdict,
-	 * or -ENOSYS for the daemon's own behaviour (idle, stop and end of input: farewell and
-	 * close). May be NULL, which means the same.
+	 * Something other than a message happened; REASON is an enum marcel_wake. Returns a
+	 * verdict, or -ENOSYS for the daemon's own behaviour (idle, stop and end of input: farewell
+	 * and close). May be NULL, which means the same.
 	 */
 	int (*wake)(struct marcel_conversation *conversation, enum marcel_wake reason,
 		    struct marcel_sink *sink);
 
 	/*
-	 * Brings the state up to date before the conversation moves to another process. Returns 0 or
-	 * a negative errno, which ends the conversation instead. May be NULL: the state is always
-	 * whole.
+	 * Brings the state up to date before the conversation moves to another process. Returns 0
+	 * or a negative errno, which ends the conversation instead. May be NULL: the state is
+	 * always whole.
 	 */
 	int (*save)(struct marcel_conversation *conversation);
 
