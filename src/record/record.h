@@ -9,8 +9,30 @@
  * never without being counted.
  *
  * There is one ring and one thread per process: record_start() makes them, record_stop() ends
- * them. Between the two every other function may be called from any thread; before and after,
- * records go straight to their destination from the caller's thread.
+ * them. Between the two every other function may be called from any thread; before and after, only
+ * from the main thread, and records go straight to their destination from there. The process must
+ * ignore SIGPIPE: standard error may be a pipe that nobody reads any more.
+ *
+ * A record is known to be sent only afterwards, so a process killed in between leaves it for the
+ * next one to send again: once or twice, never not at all.
+ *
+ * Fields in the journal: MESSAGE, MESSAGE_ID, PRIORITY; MARCEL_TIMESTAMP, microseconds of
+ * CLOCK_REALTIME when it happened (journald's own time is that of the sending); of a conversation
+ * MARCEL_CONVERSATION, MARCEL_CONVERSATION_ID (32 hexadecimal digits), MARCEL_PEER and
+ * MARCEL_LISTENER; of the transcript MARCEL_TURN, MARCEL_SIZE (bytes of the whole message) and,
+ * when MESSAGE has only a part of it, MARCEL_KEPT (bytes of that part); of RECORD_DROPPED
+ * MARCEL_DROPPED_TRANSCRIPT, _INFORMATIVE, _ESSENTIAL (records), and if there were any _CLOSED,
+ * _REFUSED (records of these kinds) and _DAMAGED (bytes found unreadable after a crash); and the
+ * caller's own.
+ *
+ * JSON has the same as one object a line: timestamp, kind (the name in kinds.h), priority, message,
+ * message_id, conversation, conversation_id, peer, listener, turn, size, kept, and any further
+ * field without MARCEL_ and in lower case (MARCEL_REASON is "reason"). Numbers are timestamp,
+ * priority, conversation, turn, size and kept; the others are strings. Text on standard error is
+ * "[CONVERSATION PEER] MESSAGE", or MESSAGE alone.
+ *
+ * In every output each value has passed through text_escape(): one record is one line of valid
+ * UTF-8 without control characters.
  */
 #pragma once
 
@@ -33,7 +55,7 @@ enum record_output {
 enum transcript_policy {
 	TRANSCRIPT_FULL,  /* the text, up to transcript_max bytes of each message */
 	TRANSCRIPT_SIZES, /* only how long each message was */
-	TRANSCRIPT_OFF,	  /* nothing */
+	TRANSCRIPT_OFF,   /* nothing */
 };
 
 /* The conversation that a record is about. The texts are copied. */
@@ -44,7 +66,10 @@ struct record_about {
 	const char *listener; /* MARCEL_LISTENER */
 };
 
-/* One more field of a record. NAME as sd_journal_send(3) wants it: "MARCEL_REASON". */
+/*
+ * One more field of a record. NAME as sd_journal_send(3) wants it: "MARCEL_REASON". A record takes
+ * 16 of them, each value up to 64 KiB; what is above is left out.
+ */
 struct record_field {
 	const char *name;
 	const char *value; /* ended by NUL */
@@ -55,18 +80,24 @@ struct record_field {
  * process that was killed) hold the ring: records that lie there unsent are sent first. With a
  * NULL RING the ring's memory is made here. LEFTOVER, if not NULL, is the path of a file in which
  * record_stop() leaves what it could not send and from which this call takes what an earlier
- * process left. Main thread. Returns 0 or a negative errno.
+ * process left. Main thread. Returns 0, -EINVAL (SPACE is below RING_SPACE_MIN of ring.h), -ENOMEM
+ * or -EAGAIN (no thread to be had).
  */
 int record_start(enum record_output output, void *ring, size_t space, const char *leftover);
 
 /*
  * Sends what is in the ring, at most until DEADLINE (clock_now() time), ends the thread and leaves
- * the rest in the leftover file. A journald that does not read cannot hold this up. Main thread,
- * when no other thread records any more.
+ * the rest in the leftover file (without one: in the caller's ring). A journald that does not read
+ * cannot hold this up; the thread that sleeps there is left behind, so end the process soon. The
+ * ring's memory must stay mapped until then. Main thread, when no other thread records any more.
  */
 void record_stop(usec_t deadline);
 
-/* Sets what record_said() keeps; MAX is in bytes of one message. Main thread, at start and reload. */
+/*
+ * Sets what record_said() keeps; MAX is in bytes of one message (more than about 2 MiB, or a
+ * sixteenth of a smaller ring, is never kept). At first: TRANSCRIPT_FULL, 4096. Main thread, at
+ * start and reload.
+ */
 void record_set_transcript(enum transcript_policy policy, size_t max);
 
 /*
@@ -90,11 +121,14 @@ enum record_speaker {
 
 /*
  * Records that LENGTH bytes at TEXT were said in turn TURN, as the transcript policy wants it. With
- * TRANSCRIPT_OFF this costs one load.
+ * TRANSCRIPT_OFF this costs one load. TEXT is cut between two characters.
  */
 void record_said(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
 		 const char *text, size_t length);
 
-/* Whether the journal thread has come forward since the last call, or has nothing to do. A thread
- * asleep in sending to a stalled journald counts as well: for diagnostics, not for the watchdog. */
+/*
+ * Whether the journal thread has sent something since the last call, or has nothing to send. False
+ * means that journald stalls, which is no failure of ours: for diagnostics, not for the watchdog.
+ * Main thread.
+ */
 bool record_is_keeping_up(void);
