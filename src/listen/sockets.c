@@ -35,21 +35,19 @@ static int add(struct listeners *listeners, const struct listener *listener)
 }
 
 /*
- * Closes LISTENER and removes its socket file, unless another one has taken its place. The time
- * is compared as well since file systems give the number of a removed file to the next one.
+ * Closes LISTENER and removes its socket file, unless another one has taken its place: as long as
+ * the socket is open, no other file can have its number.
  */
 static void end_listener(struct listener *listener)
 {
 	struct stat status;
 
-	close_fd(&listener->fd);
-	listener->fd = -1;
 	if (listener->path[0] != '\0' && lstat(listener->path, &status) == 0 &&
-	    status.st_dev == listener->device && status.st_ino == listener->inode &&
-	    status.st_mtim.tv_sec == listener->made.tv_sec &&
-	    status.st_mtim.tv_nsec == listener->made.tv_nsec)
+	    status.st_dev == listener->device && status.st_ino == listener->inode)
 		(void)unlink(listener->path);
 	listener->path[0] = '\0';
+	close_fd(&listener->fd);
+	listener->fd = -1;
 }
 
 void listeners_close(struct listeners *listeners)
@@ -248,7 +246,6 @@ static int bind_unix(struct listener *listener, const struct address *address, c
 	memcpy(listener->path, address->un.sun_path, sizeof(listener->path));
 	listener->device = status.st_dev;
 	listener->inode = status.st_ino;
-	listener->made = status.st_mtim;
 	return 0;
 }
 
@@ -336,13 +333,13 @@ int listeners_bind(struct listeners *listeners, const char *name, const char *ad
 	if (r == 0) {
 		(void)snprintf(listener.name, sizeof(listener.name), "%s", name);
 		r = add(listeners, &listener);
+		if (r < 0)
+			end_listener(&listener);
 	}
-	if (r < 0) {
-		end_listener(&listener);
+	if (r < 0)
 		report_add(report, _("cannot listen on %s: %s"),
 			   address_format(&parsed, shown, sizeof(shown)),
 			   why != NULL ? _(why) : strerror_r(-r, buffer, sizeof(buffer)));
-	}
 	return r;
 }
 

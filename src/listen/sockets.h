@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include "base/report.h"
 #include "listen/address.h"
@@ -32,7 +31,6 @@ struct listener {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	dev_t device;
 	ino_t inode;
-	struct timespec made;
 };
 
 struct listeners {

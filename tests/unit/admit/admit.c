@@ -3,11 +3,16 @@
  * after any number of comings and goings.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -172,6 +177,39 @@ static void counts_along_with_an_array(void **state)
 	assert_int_equal(admit_count(admit, 0), 0);
 }
 
+/* Whether dropping KEY ends the process, tried in a child. */
+static bool drop_aborts(struct admit *admit, const uint8_t *key)
+{
+	int status;
+	pid_t pid;
+
+	(void)fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_DUMPABLE, 0); /* no core file */
+		admit_drop(admit, 0, key);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+/* A host is forgotten with its last conversation, and dropping what was never taken is a bug. */
+static void ends_at_a_wrong_drop(void **state)
+{
+	const struct limits limits = {.conversations = 100};
+	struct admit *admit = *state;
+
+	assert_true(drop_aborts(admit, NULL));
+	assert_int_equal(admit_take(admit, 0, &limits, key_of(1)), ADMIT_OK);
+	assert_int_equal(admit_take(admit, 0, &limits, key_of(2)), ADMIT_OK);
+	assert_true(drop_aborts(admit, key_of(3)));
+	assert_false(drop_aborts(admit, key_of(1)));
+	admit_drop(admit, 0, key_of(1));
+	assert_true(drop_aborts(admit, key_of(1)));
+}
+
 /* Each reason is there, one word for filters, and none twice. */
 static void names_its_reasons(void **state)
 {
@@ -198,6 +236,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keeps_faces_apart, make, end),
 		cmocka_unit_test_setup_teardown(counts_without_judging, make, end),
 		cmocka_unit_test_setup_teardown(counts_along_with_an_array, make, end),
+		cmocka_unit_test_setup_teardown(ends_at_a_wrong_drop, make, end),
 		cmocka_unit_test(names_its_reasons),
 	};
 

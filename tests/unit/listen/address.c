@@ -245,7 +245,8 @@ static void shows_odd_ones(void **state)
 	address.length = sizeof(sa_family_t);
 	assert_string_equal(address_format(&address, shown, sizeof(shown)), "unix");
 	/* A path that fills sun_path has no NUL (unix(7)); nothing after it is read. */
-	memset(address.un.sun_path, '\1', sizeof(address.un.sun_path));
+	memset(&address.storage, '\1', sizeof(address.storage));
+	address.sa.sa_family = AF_UNIX;
 	address.length = sizeof(address.storage);
 	(void)address_format(&address, shown, sizeof(shown));
 	assert_int_equal(strlen(shown), 4 * sizeof(address.un.sun_path));
