@@ -1,0 +1,152 @@
+/*
+ * The faces of a configuration: what they take from the default one, and their responders; see
+ * config-priv.h.
+ */
+#include "daemon/config-priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/i18n.h"
+#include "respond/registry.h"
+
+int config_add_face(struct config *config, const char *name)
+{
+	size_t n = config->n_faces;
+	struct config_said *said;
+	struct face *faces;
+
+	faces = reallocarray(config->faces, n + 1, sizeof(*faces));
+	if (faces == NULL)
+		return -ENOMEM;
+	config->faces = faces;
+	said = reallocarray(config->said, n + 1, sizeof(*said));
+	if (said == NULL)
+		return -ENOMEM;
+	config->said = said;
+
+	(void)memset(&faces[n], 0, sizeof(faces[n]));
+	(void)memset(&said[n], 0, sizeof(said[n]));
+	faces[n].owner = config;
+	faces[n].name = strdup(name);
+	if (faces[n].name == NULL)
+		return -ENOMEM;
+	config->n_faces++;
+	return (int)n;
+}
+
+/* Gives the face of a listener what it does not set itself: the default face's values. */
+static int inherit(struct config *config, size_t face)
+{
+	const struct config_place nowhere = {.report = NULL};
+
+	for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
+		const struct config_key *key = &config_keys[i];
+		int r = 0;
+
+		if (!key->overrides || config->said[face].lines[i] > 0)
+			continue;
+		if (strcmp(key->section, CONFIG_LISTENER) == 0)
+			r = config_key_parse(key, key->fallback, &config->faces[face], &nowhere);
+		else
+			r = config_key_copy(key, &config->faces[face], &config->faces[0]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void tell_fault(void *context, const char *file, unsigned line, const char *text)
+{
+	if (file != NULL)
+		report_add_at(context, file, line, "%s", text);
+	else
+		report_add(context, "%s", text);
+}
+
+/* The settings of OPS' section; none when the file has no such section. */
+static struct marcel_settings settings_of(const struct config *config, const char *file,
+					  const struct marcel_responder_ops *ops)
+{
+	struct marcel_settings settings = {.file = file, .section = ops->name};
+
+	for (size_t i = 0; i < config->n_sections; i++)
+		if (config->sections[i].ops == ops) {
+			settings.settings = config->sections[i].settings;
+			settings.count = config->sections[i].n;
+		}
+	return settings;
+}
+
+/*
+ * Loads FACE's responder: face->responder stays NULL when that fails, so that it can be seen what
+ * has to be unloaded. Returns 0, faults or not, or -ENOMEM.
+ */
+static int load_responder(const struct config *config, struct face *face, const char *file,
+			  struct report *report)
+{
+	const struct marcel_responder_ops *ops = responder_find(face->responder_name);
+	struct marcel_settings settings = settings_of(config, file, ops);
+	const size_t told = report->count;
+	char buffer[128];
+	void *shared = NULL;
+	int r = 0;
+
+	if (ops->load != NULL)
+		r = ops->load(&settings, tell_fault, report, &shared);
+	if (r == -ENOMEM)
+		return r;
+	if (r == 0 && report->count == told) {
+		face->responder = ops;
+		face->responder_shared = shared;
+		return 0;
+	}
+	if (r == 0 && ops->unload != NULL)
+		ops->unload(shared);
+	if (report->count == told)
+		report_add_at(report, file, 0, _("responder '%s': %s"), face->responder_name,
+			      strerror_r(-r, buffer, sizeof(buffer)));
+	return 0;
+}
+
+/* Whether a face before FACE has the same responder and could not load it: it would fail again. */
+static bool has_failed(const struct config *config, size_t face)
+{
+	for (size_t i = 0; i < face; i++)
+		if (config->faces[i].responder == NULL &&
+		    strcmp(config->faces[i].responder_name, config->faces[face].responder_name) ==
+			    0)
+			return true;
+	return false;
+}
+
+int config_finish_faces(struct config *config, const char *file, struct report *report)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < config->n_faces && r == 0; i++) {
+		if (i > 0)
+			r = inherit(config, i);
+		if (r == 0 && !has_failed(config, i))
+			r = load_responder(config, &config->faces[i], file, report);
+	}
+	return r;
+}
+
+void config_done_faces(struct config *config)
+{
+	for (size_t i = 0; i < config->n_faces; i++) {
+		struct face *face = &config->faces[i];
+
+		if (face->responder != NULL && face->responder->unload != NULL)
+			face->responder->unload(face->responder_shared);
+		for (size_t j = 0; j < CONFIG_N_KEYS; j++)
+			if (config_keys[j].in_face)
+				config_key_done(&config_keys[j], face);
+		free(face->name);
+	}
+	free(config->faces);
+	config->faces = NULL;
+	config->n_faces = 0;
+}
