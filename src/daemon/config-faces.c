@@ -11,6 +11,18 @@
 #include "base/i18n.h"
 #include "respond/registry.h"
 
+int config_set_defaults(void *base, bool in_face)
+{
+	const struct config_place nowhere = {.report = NULL};
+	int r = 0;
+
+	for (size_t i = 0; i < CONFIG_N_KEYS && r == 0; i++)
+		if (config_keys[i].in_face == in_face)
+			r = config_key_parse(&config_keys[i], config_keys[i].fallback, base,
+					     &nowhere);
+	return r;
+}
+
 int config_add_face(struct config *config, const char *name)
 {
 	size_t n = config->n_faces;
@@ -33,28 +45,22 @@ int config_add_face(struct config *config, const char *name)
 	if (faces[n].name == NULL)
 		return -ENOMEM;
 	config->n_faces++;
-	return (int)n;
+	return config_set_defaults(&faces[n], true) < 0 ? -ENOMEM : (int)n;
 }
 
 /* Gives the face of a listener what it does not set itself: the default face's values. */
 static int inherit(struct config *config, size_t face)
 {
-	const struct config_place nowhere = {.report = NULL};
+	int r = 0;
 
-	for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
+	for (size_t i = 0; i < CONFIG_N_KEYS && r == 0; i++) {
 		const struct config_key *key = &config_keys[i];
-		int r = 0;
 
-		if (!key->overrides || config->said[face].lines[i] > 0)
-			continue;
-		if (strcmp(key->section, CONFIG_LISTENER) == 0)
-			r = config_key_parse(key, key->fallback, &config->faces[face], &nowhere);
-		else
+		if (key->overrides && strcmp(key->section, CONFIG_LISTENER) != 0 &&
+		    config->said[face].lines[i] == 0)
 			r = config_key_copy(key, &config->faces[face], &config->faces[0]);
-		if (r < 0)
-			return r;
 	}
-	return 0;
+	return r;
 }
 
 static void tell_fault(void *context, const char *file, unsigned line, const char *text)

@@ -26,10 +26,7 @@ struct config_section {
 	size_t n;
 };
 
-/*
- * Adds a face named NAME whose values are not set yet. Returns its place in config->faces or
- * -ENOMEM.
- */
+/* Adds a face named NAME, all of defaults. Returns its place in config->faces or -ENOMEM. */
 int config_add_face(struct config *config, const char *name);
 
 /*
@@ -38,6 +35,10 @@ int config_add_face(struct config *config, const char *name);
  * names the configuration for messages. Returns 0 also when faults were told in REPORT; -ENOMEM.
  */
 int config_finish_faces(struct config *config, const char *file, struct report *report);
+
+/* Sets the values that are kept in BASE, a struct config or, if IN_FACE, a struct face, to their
+ * defaults. Returns 0 or -ENOMEM. */
+int config_set_defaults(void *base, bool in_face);
 
 /* Unloads the responders and frees the faces. */
 void config_done_faces(struct config *config);

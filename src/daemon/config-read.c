@@ -306,7 +306,6 @@ static void take_setting(void *context, const char *name, const char *value, uns
 /* A configuration of nothing but defaults. */
 static int make_config(const char *file, struct config **ret_config)
 {
-	const struct config_place nowhere = {.report = NULL};
 	struct config *config = calloc(1, sizeof(*config));
 	int r;
 
@@ -314,12 +313,8 @@ static int make_config(const char *file, struct config **ret_config)
 		return -ENOMEM;
 	config->references = 1;
 	r = config_add_face(config, "");
-	for (size_t i = 0; i < CONFIG_N_KEYS && r >= 0; i++) {
-		const struct config_key *key = &config_keys[i];
-		void *base = key->in_face ? (void *)&config->faces[0] : config;
-
-		r = config_key_parse(key, key->fallback, base, &nowhere);
-	}
+	if (r >= 0)
+		r = config_set_defaults(config, false);
 	if (r >= 0 && file != NULL) {
 		config->file = strdup(file);
 		r = config->file != NULL ? 0 : -ENOMEM;
