@@ -7,6 +7,7 @@ the present one, and one with a suffix, to upgrade to.
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -67,19 +68,19 @@ def build(release, suffix, output):
             finally:
                 leader = leader_of(process)
                 if leader:
-                    os.kill(leader, 9)
+                    os.kill(leader, signal.SIGKILL)
                 scope.stop()
         if status or not list(output.glob("*.deb")):
             raise TestbedError(f"packaging/build-deb failed for {release}:\n"
-                               f"{log.read_text(errors='replace')[-5000:]}")
+                               f"{log.read_text(errors='replace')[-3000:]}")
 
 
 def forget_old(release, keep=KEEP):
     """Removes the packages of this release that were not used for longest."""
-    found = [path for path in cache().glob(f"debs-{release}-*") if path.is_dir()]
+    found = [path for path in cache().glob(f"debs-{release}-*")
+             if path.is_dir() and not path.suffix]
     for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
-        Path(f"{path}.lock").unlink(missing_ok=True)
 
 
 def packages(release, suffix=""):
