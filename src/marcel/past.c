@@ -53,7 +53,7 @@ void past_add(struct past *past, const char *line)
 {
 	HistEvent event;
 
-	if (past->lines == NULL || line[0] == ' ' || line[0] == '\0')
+	if (past->lines == NULL || line[0] == ' ' || line[0] == '\n')
 		return;
 	(void)history(past->lines, &event, H_ENTER, line);
 	past->changed = true;

@@ -21,7 +21,7 @@ struct past {
 /* Loads what was kept. */
 void past_load(struct past *past);
 
-/* Adds a typed LINE (UTF-8, without its end), unless it is blank, private or the last one again. */
+/* Adds LINE as el_gets(3) gave it (UTF-8), unless it is empty or private. */
 void past_add(struct past *past, const char *line);
 
 /* Keeps the lines for the next run, replacing the file as a whole. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,8 +138,8 @@ static void suspend(struct terminal *terminal, int number)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, number);
 	(void)raise(number);
-	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 static void take_signals(struct terminal *terminal, bool typing)
@@ -235,6 +236,7 @@ static int read_byte(struct terminal *terminal, wchar_t *ret_key)
 		return 0;
 	if (n <= 0)
 		return -1;
+	/* Safe: the state is ours. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	used = mbrtowc(&key, &byte, 1, &terminal->key);
 	if (used == (size_t)-2)
 		return 0;
@@ -264,24 +266,21 @@ static int read_key(EditLine *edit, wchar_t *ret_key)
 /* Takes in one line, or learns that none will come. */
 static int type_line(struct terminal *terminal)
 {
-	auto_free char *line = NULL;
-	const char *entered;
+	const char *line;
 	int length = 0;
 
 	display_note(&terminal->display, true);
-	entered = el_gets(terminal->edit, &length);
-	if (entered == NULL || length <= 0) {
+	line = el_gets(terminal->edit, &length);
+	if (line == NULL || length <= 0) {
 		display_erase(&terminal->display);
 		terminal->input_ended = true;
 		return 0;
 	}
 	display_note(&terminal->display, false);
-	if (entered[length - 1] == '\n')
+	past_add(&terminal->past, line);
+	if (line[length - 1] == '\n')
 		length--;
-	line = strndup(entered, (size_t)length);
-	if (line != NULL)
-		past_add(&terminal->past, line);
-	if (bytes_append(&terminal->typed, entered, (size_t)length) < 0)
+	if (bytes_append(&terminal->typed, line, (size_t)length) < 0)
 		return -ENOMEM;
 	return bytes_append(&terminal->typed, "\n", 1);
 }
@@ -312,7 +311,7 @@ static int open_signals(struct terminal *terminal)
 		if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			(void)sigaddset(&terminal->signals_set, numbers[i]);
 	}
-	(void)sigprocmask(SIG_BLOCK, &terminal->signals_set, &terminal->signals_before);
+	(void)pthread_sigmask(SIG_BLOCK, &terminal->signals_set, &terminal->signals_before);
 	terminal->signals = signalfd(-1, &terminal->signals_set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return terminal->signals < 0 ? -errno : 0;
 }
@@ -382,7 +381,7 @@ int terminal_run(int fd, enum dialect_kind wanted)
 	status = report_end(&terminal);
 	done(&terminal);
 	(void)fflush(stdout);
-	(void)sigprocmask(SIG_SETMASK, &terminal.signals_before, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &terminal.signals_before, NULL);
 	if (terminal.fatal != 0) {
 		/* The terminal is restored; now the signal may do what it does. */
 		(void)raise(terminal.fatal);
