@@ -6,10 +6,9 @@ pseudo-terminal whose screen is drawn by pyte. Nothing here sleeps to let time p
 bytes, for the screen, or for the end of a process, at most PATIENCE seconds.
 """
 
-import errno
 import fcntl
 import os
-import pty
+import resource
 import select
 import signal
 import socket
@@ -146,23 +145,30 @@ class Terminal:
         self.status = None
         env = environment(TERM="xterm", HOME=os.fspath(directory), **(env or {}))
         command = [*prefix, os.fspath(MARCEL), *arguments]
-        self.pid, self.fd = pty.fork()
+        # The slave stays open here: the terminal's mode can be seen before and after the client.
+        self.fd, self.slave = os.openpty()
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.modes_before = self.modes()
+        self.pid = os.fork()
         if self.pid == 0:
             try:
-                # Nobody must see the terminal before it has its size.
-                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+                os.login_tty(self.slave)
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
                 os.execvpe(command[0], command, env)
             finally:
                 os._exit(127)
+        self.pidfd = os.pidfd_open(self.pid)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        os.close(self.fd)
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
+            self.status = -signal.SIGKILL
+        for fd in (self.fd, self.slave, self.pidfd):
+            os.close(fd)
 
     def type(self, text):
         """Presses keys."""
@@ -178,18 +184,14 @@ class Terminal:
         return lines
 
     def read(self, timeout=0):
-        """Draws what has come; False at the end."""
-        if not select.select([self.fd], [], [], timeout)[0]:
-            return True
-        try:
+        """Draws what has come by now, or comes in time; False when the client has ended."""
+        ready = select.select([self.fd, self.pidfd], [], [], timeout)[0]
+        if self.fd in ready:
             data = os.read(self.fd, 65536)
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            data = b""
-        self.raw += data
-        self.stream.feed(data)
-        return bool(data)
+            self.raw += data
+            self.stream.feed(data)
+            return True
+        return self.pidfd not in ready
 
     def wait_until(self, condition, what):
         deadline = time.monotonic() + PATIENCE
@@ -221,11 +223,14 @@ class Terminal:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def modes(self):
-        """The terminal's mode, as far as a shell would notice."""
-        return termios.tcgetattr(self.fd)[:4]
+        """The terminal's mode, as whoever uses it next would find it."""
+        return termios.tcgetattr(self.slave)
 
     def wait(self, status=0):
-        """Waits for the end, which must be STATUS (a negative one: that signal)."""
+        """
+        Waits for the end, which must be STATUS (a negative one: that signal) and must leave the
+        terminal as it was found.
+        """
         deadline = time.monotonic() + PATIENCE
         while self.read(max(0, deadline - time.monotonic())):
             assert time.monotonic() < deadline, "marcel does not end:\n" + "\n".join(self.lines())
@@ -233,6 +238,7 @@ class Terminal:
         self.status = os.waitstatus_to_exitcode(result)
         assert not SANITIZER_REPORT.search(self.raw), self.raw
         assert self.status == status, f"{self.status}\n" + "\n".join(self.lines())
+        assert self.modes() == self.modes_before
 
 
 @pytest.fixture(scope="session")

@@ -242,8 +242,10 @@ class Daemon:
         environment.update({"LC_ALL": "C.UTF-8"}, **(env or {}))
         self.log = log
         self.peers = []
-        self.out = []
-        self.err = []
+        self.out = []  # lines of standard output, and None at its end
+        self.err = []  # the same of standard error
+        self.all_records = []
+        self.by_kind = {}
         self.change = threading.Condition()
         self.judged = False
         self.taking = threading.Event()  # clear: its standard error is not read
@@ -261,6 +263,10 @@ class Daemon:
         for line in stream or ():
             with self.change:
                 lines.append(line)
+                if lines is self.err and line.startswith(b"{"):
+                    record = Record(json.loads(line))
+                    self.all_records.append(record)
+                    self.by_kind.setdefault(record.kind, []).append(record)
                 self.change.notify_all()
             if lines is self.err:
                 self.taking.wait()
@@ -313,21 +319,17 @@ class Daemon:
         return b"".join(filter(None, self.err)).decode(errors="backslashreplace")
 
     def records(self, kind=None, **fields):
-        """The records so far of KIND whose FIELDS have these values."""
-        found = []
-        for line in filter(None, list(self.err)):
-            if not line.startswith(b"{"):
-                continue
-            record = Record(json.loads(line))
-            if kind is not None and record.kind != kind:
-                continue
-            if all(str(record.get(name)) == str(value) for name, value in fields.items()):
-                found.append(record)
-        return found
+        """The records so far of KIND (None: of all kinds) whose FIELDS have these values."""
+        with self.change:
+            found = list(self.all_records if kind is None else self.by_kind.get(kind, ()))
+        return [record for record in found
+                if all(str(record.get(name)) == str(value) for name, value in fields.items())]
 
     def wait_record(self, kind, count=1, patience=None, **fields):
         """Waits for COUNT such records and returns the last of them."""
         def there():
+            if len(self.by_kind.get(kind, ())) < count:
+                return None
             records = self.records(kind, **fields)
             return records[count - 1] if len(records) >= count else None
         return self.wait_for(there, f"{count} records '{kind}' {fields or ''}", patience)

@@ -1,0 +1,152 @@
+"""What marceld tells systemd: sd_notify(3) on a socket of ours."""
+
+import re
+import signal
+import socket
+
+import pytest
+
+from daemon_tools import FAREWELL, PATIENCE
+
+
+class Manager:
+    """The other end of NOTIFY_SOCKET."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(PATIENCE)
+        self.seen = []
+
+    def next(self):
+        """The next message, as {variable: value}."""
+        message = dict(line.partition("=")[::2] for line in self.socket.recv(65536).decode().splitlines())
+        self.seen.append(message)
+        return message
+
+    def wait(self, variable, value=None):
+        """Reads on until a message sets VARIABLE (to VALUE); gives that message."""
+        while True:
+            try:
+                message = self.next()
+            except socket.timeout:
+                raise AssertionError(f"no {variable}={value or ''}; there were {self.seen}") from None
+            if variable in message and value in (None, message[variable]):
+                return message
+
+
+@pytest.fixture
+def manager(tmp_path):
+    made = Manager(tmp_path / "notify")
+    yield made
+    made.socket.close()
+
+
+def start(marceld, manager, config="", **environment):
+    return marceld(config, env={"NOTIFY_SOCKET": manager.path, **environment})
+
+
+def test_ready(marceld, manager):
+    start(marceld, manager)
+    message = manager.wait("READY", "1")
+    # One knows where it listens and what it does.
+    assert message.get("STATUS") or manager.wait("STATUS")["STATUS"]
+
+
+def test_ready_comes_when_clients_are_served(marceld, manager):
+    server = start(marceld, manager)
+    manager.wait("READY", "1")
+    server.connect().send("fin\n").expect_end(FAREWELL)
+
+
+def test_no_ready_without_a_configuration(marceld, manager):
+    server = marceld("[dialogue]\nfoo = 1\n", env={"NOTIFY_SOCKET": manager.path}, wait=False, log=None)
+    server.wait(status=78)
+    manager.socket.settimeout(0.01)
+    with pytest.raises(OSError):
+        while "READY" not in manager.next():
+            pass
+
+
+def test_reload(marceld, manager):
+    server = start(marceld, manager)
+    manager.wait("READY", "1")
+    server.configure("[dialogue]\ngreeting = deux\n")
+    server.signal(signal.SIGHUP)
+    # RELOADING=1 with the moment it began, then READY=1: for Type=notify-reload and ExecReload=.
+    message = manager.wait("RELOADING", "1")
+    assert re.fullmatch(r"[1-9]\d*", message["MONOTONIC_USEC"])
+    manager.wait("READY", "1")
+    server.connect(greeting=b"deux\n")
+
+
+def test_a_failed_reload_ends_too(marceld, manager):
+    server = start(marceld, manager)
+    manager.wait("READY", "1")
+    server.configure("nonsense\n")
+    server.signal(signal.SIGHUP)
+    manager.wait("RELOADING", "1")
+    manager.wait("READY", "1")
+    server.connect()
+
+
+def test_stopping(marceld, manager):
+    server = start(marceld, manager)
+    peer = server.connect()
+    manager.wait("READY", "1")
+    server.signal(signal.SIGTERM)
+    manager.wait("STOPPING", "1")
+    peer.expect_end(FAREWELL)
+    server.wait()
+
+
+def test_status_counts_conversations(marceld, manager):
+    server = start(marceld, manager)
+    manager.wait("READY", "1")
+    peers = [server.connect() for _ in range(3)]
+    while not re.search(r"\b3\b", manager.wait("STATUS")["STATUS"]):
+        pass
+    assert len(peers) == 3
+
+
+def test_watchdog(marceld, manager):
+    start(marceld, manager, WATCHDOG_USEC="200000")
+    for _ in range(5):
+        manager.wait("WATCHDOG", "1")
+
+
+def test_watchdog_under_load(marceld, manager):
+    server = start(marceld, manager, "[journal]\ntranscript = off\n", WATCHDOG_USEC="400000")
+    deaf = server.connect()
+    deaf.send_until_blocked(b"x" * 999 + b"\n")
+    talking = server.connect()
+    silent = [server.connect() for _ in range(20)]
+    beats = 0
+    manager.socket.setblocking(False)
+    # A client that reads nothing owes us something, not we it.
+    while beats < 5:
+        talking.send("a\n").expect("a\n")
+        try:
+            beats += "WATCHDOG" in manager.next()
+        except BlockingIOError:
+            pass
+    assert len(silent) == 20 and not server.records("stuck")
+
+
+def test_watchdog_of_another_process(marceld, manager):
+    # WATCHDOG_PID says that it is not for us.
+    server = start(marceld, manager, WATCHDOG_USEC="100000", WATCHDOG_PID="1")
+    manager.wait("READY", "1")
+    server.connect().send("fin\n").expect_end(FAREWELL)
+    server.stop()
+    manager.socket.settimeout(0.01)
+    with pytest.raises(OSError):
+        while True:
+            assert "WATCHDOG" not in manager.next()
+
+
+def test_a_manager_that_does_not_listen(marceld, tmp_path):
+    # The socket is not there: no reason not to serve.
+    server = marceld("", env={"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    server.connect().send("fin\n").expect_end(FAREWELL)
