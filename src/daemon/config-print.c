@@ -34,7 +34,8 @@ static void print_responders(const struct config *config, FILE *stream)
 	for (size_t i = 0; i < config->n_sections; i++) {
 		const struct config_section *section = &config->sections[i];
 
-		(void)fprintf(stream, "\n[%s]\n", section->ops->name);
+		if (section->n > 0)
+			(void)fprintf(stream, "\n[%s]\n", section->ops->name);
 		for (size_t j = 0; j < section->n; j++)
 			(void)fprintf(stream, "%s = %s\n", section->settings[j].name,
 				      section->settings[j].value);
