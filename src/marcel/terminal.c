@@ -58,6 +58,12 @@ static const char *const bindings[][2] = {
 	{"^I", "ed-insert"},
 };
 
+/*
+ * A terminal's ways to insert and delete within a row. libedit leaves the cursor a column off when
+ * it uses them beside characters that are two columns wide; without them it writes the rest anew.
+ */
+static const char *const unused[] = {"ic", "IC", "im", "dc", "DC", "dm"};
+
 static bool is_over(const struct terminal *terminal)
 {
 	return terminal->session.ended || terminal->fatal != 0 || terminal->error != 0;
@@ -330,6 +336,8 @@ static int open_editor(struct terminal *terminal)
 		(void)el_set(edit, EL_HIST, history, terminal->past.lines);
 	for (size_t i = 0; i < sizeof(bindings) / sizeof(bindings[0]); i++)
 		(void)el_set(edit, EL_BIND, bindings[i][0], bindings[i][1], NULL);
+	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++)
+		(void)el_set(edit, EL_SETTC, unused[i], "", NULL);
 	/* What the user wants otherwise: ~/.editrc (editrc(5)). */
 	(void)el_source(edit, NULL);
 	display_init(&terminal->display, edit);
@@ -344,6 +352,7 @@ static int report_end(const struct terminal *terminal)
 	if (terminal->fatal != 0)
 		return EXIT_OSERR;
 	if (error != 0) {
+		(void)fflush(stdout);
 		say_error(_("the connection broke: %s"), say_errno(-error));
 		return CLIENT_BROKE;
 	}
