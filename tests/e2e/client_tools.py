@@ -143,7 +143,7 @@ class Terminal:
         self.stream = pyte.ByteStream(self.screen)
         self.raw = b""
         self.status = None
-        env = environment(TERM="xterm", HOME=os.fspath(directory), **(env or {}))
+        env = environment(**{"TERM": "xterm", "HOME": os.fspath(directory), **(env or {})})
         command = [*prefix, os.fspath(MARCEL), *arguments]
         # The slave stays open here: the terminal's mode can be seen before and after the client.
         self.fd, self.slave = os.openpty()
