@@ -12,6 +12,7 @@ MARCEL_CACHE (where trees and packages are kept), MARCEL_LOGS (where consoles an
 import os
 import re
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -30,6 +31,11 @@ CONFIG = "/etc/marcel.ini"
 def repeat(full, least=1):
     """How often to do what the full figure does FULL times."""
     return max(least, full * int(os.environ.get("MARCEL_REPEAT", "10")) // 100)
+
+
+def pytest_configure():
+    # So that the systems are ended with the tests when somebody loses patience.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by SIGTERM", returncode=1))
 
 
 def pytest_collection_modifyitems(items):

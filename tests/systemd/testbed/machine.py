@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import TestbedError
-from .scope import Scope
+from .scope import Scope, die_with
 
 CLONE_NEWNET = 0x40000000
 BOOT_SECONDS = 90
@@ -161,8 +161,11 @@ class Machine:
 
     def popen(self, command, *, environment=None, **options):
         """Starts COMMAND (a shell line or a list) inside; the caller ends it with end_group()."""
+        # A shutdown inside stops the command for a moment, nsenter outside stops with it, for good,
+        # and without it nobody reaps the command: it must not outlive the test process.
+        parent = os.getpid()
         return subprocess.Popen(self._inside(command, environment), start_new_session=True,
-                                **options)
+                                preexec_fn=lambda: die_with(parent, signal.SIGKILL), **options)
 
     @contextmanager
     def running(self, command, *, environment=None, **options):

@@ -22,9 +22,18 @@ from . import TestbedError
 
 PREFIX = "marcel-test-"
 PR_SET_PDEATHSIG = 1
+# What nspawn prepares for each machine, and leaves where /run is no file system of its own.
+PROPAGATE = Path("/run/systemd/nspawn/propagate")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count(1)
+
+
+def die_with(parent, signal_number):
+    """For preexec_fn: sends this process a signal when PARENT, which started it, dies."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def mounts(kind):
@@ -74,19 +83,17 @@ class Scope:
         unified = mounts("cgroup2")
         if not unified:
             raise TestbedError("no cgroup2 file system is mounted")
-        parent = unified[0] / own_path()
-        self._sweep(parent)
-        directory = parent / self.name
-        directory.mkdir()
-        # nspawn makes the same path in version 1's hierarchies that carry no controller.
-        self.directories = [directory] + [top / directory.relative_to(unified[0])
-                                          for top in mounts("cgroup")]
-        return directory / "cgroup.procs"
+        # nspawn makes the same path in version 1's hierarchy of its own, where there is one.
+        parents = [top / own_path() for top in unified + mounts("cgroup")] + [PROPAGATE]
+        self._sweep(parents)
+        self.directories = [parent / self.name for parent in parents]
+        self.directories[0].mkdir()
+        return self.directories[0] / "cgroup.procs"
 
     @staticmethod
-    def _sweep(parent):
+    def _sweep(parents):
         """Removes what killed test processes left."""
-        for path in parent.glob(PREFIX + "*"):
+        for path in itertools.chain(*(parent.glob(PREFIX + "*") for parent in parents)):
             owner = path.name.removeprefix(PREFIX).split("-")[0]
             if not Path(f"/proc/{owner}").exists():
                 remove(path)
@@ -106,9 +113,7 @@ class Scope:
             if procs:
                 with open(procs, "w", encoding="ascii") as file:
                     file.write("0")
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(1)
+            die_with(parent, signal.SIGTERM)
 
         variables = dict(environment, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="1")
         # pylint: disable-next=consider-using-with,subprocess-popen-preexec-fn
@@ -124,7 +129,6 @@ class Scope:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(seconds)
-        # What nspawn prepares per machine, and leaves where /run is no file system of its own.
-        for directory in [*self.directories, Path("/run/systemd/nspawn/propagate") / self.name]:
+        for directory in self.directories:
             remove(directory)
         self.directories = []
