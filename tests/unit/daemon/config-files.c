@@ -6,11 +6,13 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -241,6 +243,37 @@ static void a_pipe_is_read_to_its_end(void **state)
 	assert_int_equal(close(pipes[0]), 0);
 }
 
+/* The writer has to be waited for, again and again: a pipe holds 64 KiB at most. */
+static void a_pipe_is_waited_for(void **state)
+{
+	static const char line[] = "# and so on, and so on, and so on, and so on, and so on\n";
+	struct report report = REPORT_INIT;
+	struct config *config = NULL;
+	char path[32];
+	int pipes[2];
+	int status = -1;
+	pid_t writer;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	writer = fork();
+	assert_true(writer >= 0);
+	if (writer == 0) {
+		bool written = close(pipes[0]) == 0;
+
+		for (int i = 0; i < 20000 && written; i++)
+			written = write(pipes[1], line, strlen(line)) == (ssize_t)strlen(line);
+		_exit(written ? 0 : 1);
+	}
+	assert_int_equal(close(pipes[1]), 0);
+	(void)snprintf(path, sizeof(path), "/dev/fd/%d", pipes[0]);
+	assert_int_equal(config_load(path, NULL, &report, &config), 0);
+	config_unref(config);
+	assert_int_equal(close(pipes[0]), 0);
+	assert_int_equal(waitpid(writer, &status, 0), writer);
+	assert_int_equal(status, 0);
+}
+
 static void the_default_file_may_be_missing(void **state)
 {
 	struct report report = REPORT_INIT;
@@ -271,6 +304,7 @@ int main(void)
 		cmocka_unit_test(a_file_too_large_is_told),
 		cmocka_unit_test(a_fifo_without_a_writer_is_told),
 		cmocka_unit_test(a_pipe_is_read_to_its_end),
+		cmocka_unit_test(a_pipe_is_waited_for),
 		cmocka_unit_test(the_default_file_may_be_missing),
 	};
 

@@ -164,6 +164,7 @@ static void line_ends_and_marks_do_not_count(void **state)
 		"[dialogue]\r\nfarewell = x\r\nend_words = a, b\r\n",
 		"\357\273\277\r\n[dialogue]\r\nfarewell = x\nend_words = a, b\r",
 		"; \001 here\n  # and\n\n[ dialogue\t]\n\tfarewell=x\n[dialogue]\nend_words=a,b\n",
+		"[dialogue]\nend_words = a, b\n  farewell = x\n",
 	};
 
 	(void)state;
