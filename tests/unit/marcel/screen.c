@@ -61,6 +61,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(rows)};
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread exists */
 	if (setlocale(LC_ALL, "C.UTF-8") == NULL)
 		return 77;
 	return cmocka_run_group_tests(tests, NULL, NULL);

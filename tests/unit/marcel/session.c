@@ -198,7 +198,7 @@ static void what_is_heard_is_bounded(void **state)
 		;
 	assert_int_equal(session_receive(&session, &heard, &now), 0);
 	assert_true(bytes_length(&heard) >= SESSION_QUEUE_MAX);
-	assert_true(bytes_length(&heard) < 2 * SESSION_QUEUE_MAX);
+	assert_true(bytes_length(&heard) < (size_t)2 * SESSION_QUEUE_MAX);
 	bytes_done(&heard);
 	session_done(&session);
 	assert_int_equal(close(peer), 0);

@@ -81,6 +81,7 @@ static void harmless(void **state)
 		{"\x9b\xff", "\\x9b\\xff"},
 		{"\x07\r\x7f", "\\x07\\r\\x7f"},
 		{"\xc2\x9b", "\\xc2\\x9b"},
+		/* It would turn the direction of writing. NOLINTNEXTLINE */
 		{"\xe2\x80\xae", "\\xe2\\x80\\xae"},
 	};
 
