@@ -40,6 +40,7 @@ static uint64_t out_sent(const struct conversation *c)
 	return atomic_load_explicit(&c->head->out_sent, memory_order_relaxed);
 }
 
+/* Notes what wakers want. */
 static void take_mail(struct conversation *c)
 {
 	unsigned mail = wire_take_mail(&c->wire);
@@ -48,6 +49,17 @@ static void take_mail(struct conversation *c)
 		c->stopping = true;
 	if ((mail & MAIL_ABORT) != 0)
 		c->aborted = true;
+	if ((mail & MAIL_FREEZE) != 0)
+		c->frozen = true;
+}
+
+/* Takes what is in the box. END_NONE: go on. */
+static enum end_reason interrupted(struct conversation *c)
+{
+	take_mail(c);
+	if (c->aborted)
+		return END_STOP_DEADLINE;
+	return c->frozen ? END_HANDOVER : END_NONE;
 }
 
 /* What an error of the wire means for the conversation. */
@@ -85,9 +97,10 @@ static enum end_reason flush(struct conversation *c)
 			continue;
 		}
 		if (n == -EINTR) {
-			take_mail(c);
-			if (c->aborted)
-				return END_STOP_DEADLINE;
+			enum end_reason reason = interrupted(c);
+
+			if (reason != END_NONE)
+				return reason;
 			continue;
 		}
 		return n == -EAGAIN ? END_UNREAD : wire_reason((int)n);
@@ -105,31 +118,35 @@ static void trim(struct conversation *c)
 				    sizeof(c->body->out) - KEEP_AT_MOST);
 }
 
+/* Ends the dialogue with TURN, for REASON; the farewell follows if WITH_FAREWELL. */
+static void end_dialogue(struct turn *turn, enum end_reason reason, bool with_farewell)
+{
+	turn->next->phase = with_farewell ? PHASE_PARTING : PHASE_FAREWELL;
+	turn->next->reason = (uint8_t)reason;
+	turn->next->flags &= (uint8_t)~TURN_AGAIN;
+	turn_commit(turn);
+}
+
 /*
- * Ends the dialogue from TURN on: adds the farewell if WITH_FAREWELL, and commits. In raw the
- * farewell is sent alone, for there a client compares what one recv() gave it.
+ * Says the farewell after the last reply. In raw it is sent alone, for there a client compares
+ * what one recv() gave it.
  */
-static enum end_reason end_dialogue(struct conversation *c, struct turn *turn,
-				    enum end_reason reason, bool with_farewell)
+static enum end_reason part(struct conversation *c)
 {
 	const char *farewell = c->origin.face->dialogue.farewell;
 	enum end_reason broken = END_NONE;
+	struct turn turn;
 
-	turn->next->phase = PHASE_FAREWELL;
-	turn->next->reason = (uint8_t)reason;
-	turn->next->flags &= (uint8_t)~TURN_AGAIN;
-	if (with_farewell && farewell[0] != '\0') {
-		if (turn->sink.line_end_length == 0 && turn->sink.used > 0) {
-			turn_commit(turn);
-			broken = flush(c);
-			if (broken != END_NONE)
-				return broken;
-			turn_begin(turn, c);
-		}
-		if (marcel_say(&turn->sink, farewell, strlen(farewell)) == -ENOSPC)
-			return END_SYSTEM_ERROR;
-	}
-	turn_commit(turn);
+	if (c->framer.mode == MODE_RAW || c->framer.mode == MODE_RAW_ONLY ||
+	    slot_turn(c->head)->out_end - out_sent(c) >= FLUSH_AT)
+		broken = flush(c);
+	if (broken != END_NONE)
+		return broken;
+	turn_begin(&turn, c);
+	turn.next->phase = PHASE_FAREWELL;
+	if (farewell[0] != '\0')
+		(void)marcel_say(&turn.sink, farewell, strlen(farewell));
+	turn_commit(&turn);
 	return END_NONE;
 }
 
@@ -150,14 +167,16 @@ static enum end_reason settle(struct conversation *c, struct turn *turn, int ver
 		return flush(c);
 	case MARCEL_CLOSE:
 	case MARCEL_FAREWELL:
-		return end_dialogue(c, turn, END_RESPONDER, verdict == MARCEL_FAREWELL);
+		end_dialogue(turn, END_RESPONDER, verdict == MARCEL_FAREWELL);
+		return END_NONE;
 	default:
 		break;
 	}
 	record_event(RECORD_TROUBLE, &turn->about, NULL, 0, "responder %s failed: %s",
-		     c->origin.face->responder_name,
+		     c->responder->name,
 		     verdict < 0 ? strerrordesc_np(-verdict) : "an unknown verdict");
-	return end_dialogue(c, turn, END_RESPONDER_ERROR, true);
+	end_dialogue(turn, END_RESPONDER_ERROR, true);
+	return END_NONE;
 }
 
 /* Opens the responder and greets. */
@@ -207,7 +226,8 @@ static enum end_reason answer(struct conversation *c, const char *message, size_
 	}
 	if (goodbye != END_NONE) {
 		turn.next->in_taken += consumed;
-		return end_dialogue(c, &turn, goodbye, true);
+		end_dialogue(&turn, goodbye, true);
+		return END_NONE;
 	}
 	verdict = turn_respond(&turn, message, length);
 	if (verdict != MARCEL_AGAIN)
@@ -217,7 +237,7 @@ static enum end_reason answer(struct conversation *c, const char *message, size_
 	return settle(c, &turn, verdict);
 }
 
-static enum end_reason refuse_too_long(struct conversation *c)
+static void refuse_too_long(struct conversation *c)
 {
 	const char *text = c->origin.face->dialogue.too_long;
 	struct turn turn;
@@ -226,7 +246,7 @@ static enum end_reason refuse_too_long(struct conversation *c)
 	turn.next->in_taken = in_read(c);
 	if (text[0] != '\0')
 		(void)marcel_say(&turn.sink, text, strlen(text));
-	return end_dialogue(c, &turn, END_TOO_LONG, true);
+	end_dialogue(&turn, END_TOO_LONG, true);
 }
 
 /* Ends the dialogue for REASON unless the responder sees to EVENT itself. */
@@ -237,11 +257,15 @@ static enum end_reason event(struct conversation *c, enum marcel_wake event, enu
 
 	turn_begin(&turn, c);
 	verdict = turn_wake(&turn, event);
-	if (verdict == -ENOSYS)
-		return end_dialogue(c, &turn, reason, true);
+	if (verdict == -ENOSYS) {
+		end_dialogue(&turn, reason, true);
+		return END_NONE;
+	}
 	/* After these two there is nothing to continue with; its own words were the farewell. */
-	if (verdict == MARCEL_CONTINUE && (event == MARCEL_WAKE_STOP || event == MARCEL_WAKE_EOF))
-		return end_dialogue(c, &turn, reason, false);
+	if (verdict == MARCEL_CONTINUE && (event == MARCEL_WAKE_STOP || event == MARCEL_WAKE_EOF)) {
+		end_dialogue(&turn, reason, false);
+		return END_NONE;
+	}
 	return settle(c, &turn, verdict);
 }
 
@@ -279,7 +303,7 @@ static enum end_reason answer_all(struct conversation *c, enum framer_input inpu
 			broken = answer(c, bytes + frame.start, frame.length, frame.consumed);
 			break;
 		case FRAMER_TOO_LONG:
-			broken = refuse_too_long(c);
+			refuse_too_long(c);
 			break;
 		case FRAMER_PAUSE:
 			skip_input(c, frame.consumed);
@@ -340,6 +364,18 @@ static usec_t next_timeout(struct conversation *c, bool pause, enum marcel_wake 
 	return pause && dialogue->raw_pause < timeout ? dialogue->raw_pause : timeout;
 }
 
+/* Counts LENGTH bytes of input that are at OFFSET in the buffer now. */
+static void took_input(struct conversation *c, size_t offset, size_t length)
+{
+	uint64_t read = in_read(c) + length;
+
+	atomic_store_explicit(&c->head->in_read, read, memory_order_release);
+	if (!c->wire.peeks)
+		return;
+	wire_consume(&c->wire, c->body->in + offset, length);
+	atomic_store_explicit(&c->head->in_consumed, read, memory_order_release);
+}
+
 /* Waits for input, mail or time, and says what came of it in *RET_INPUT. */
 static enum end_reason wait_for_input(struct conversation *c, bool pause,
 				      enum framer_input *ret_input)
@@ -350,6 +386,7 @@ static enum end_reason wait_for_input(struct conversation *c, bool pause,
 	size_t offset, room;
 	ssize_t n;
 
+	turn_is_over(c);
 	make_room(c);
 	trim(c);
 	turn = slot_turn(c->head);
@@ -361,8 +398,7 @@ static enum end_reason wait_for_input(struct conversation *c, bool pause,
 	*ret_input = FRAMER_MORE_TO_COME;
 	if (n > 0) {
 		c->quiet_since = 0;
-		atomic_store_explicit(&c->head->in_read, in_read(c) + (uint64_t)n,
-				      memory_order_release);
+		took_input(c, offset, (size_t)n);
 		return END_NONE;
 	}
 	if (n == 0) {
@@ -373,10 +409,8 @@ static enum end_reason wait_for_input(struct conversation *c, bool pause,
 		*ret_input = FRAMER_END;
 		return END_NONE;
 	}
-	if (n == -EINTR) {
-		take_mail(c);
-		return c->aborted ? END_STOP_DEADLINE : END_NONE;
-	}
+	if (n == -EINTR)
+		return interrupted(c);
 	if (n != -EAGAIN)
 		return wire_reason((int)n);
 	if (pause) {
@@ -412,9 +446,10 @@ static enum end_reason converse(struct conversation *c)
 
 /*
  * Shuts the sending side and waits for the client's end, so that no byte of ours is lost to the
- * reset that a close() under unread data would cause.
+ * reset that a close() under unread data would cause. Returns whether the client still holds its
+ * side open.
  */
-static void linger(struct conversation *c)
+static bool linger(struct conversation *c)
 {
 	usec_t limit = c->stopping ? LINGER_AT_STOP : LINGER;
 	usec_t began = clock_now();
@@ -424,14 +459,19 @@ static void linger(struct conversation *c)
 		usec_t left = clock_left(clock_deadline(began, limit), clock_now());
 		ssize_t n;
 
-		if (left == 0 || c->aborted || (c->stopping && wire_is_settled(&c->wire)))
-			return;
+		if (left == 0)
+			return true;
+		if (c->stopping && wire_is_settled(&c->wire))
+			return false;
 		n = wire_receive(&c->wire, c->body->in, RECEIVE_AT_MOST, left);
+		if (n > 0 && c->wire.peeks)
+			wire_consume(&c->wire, c->body->in, (size_t)n);
 		if (n == -EINTR) {
-			take_mail(c);
+			if (interrupted(c) != END_NONE)
+				return true;
 			limit = c->stopping ? LINGER_AT_STOP : LINGER;
 		} else if (n <= 0) {
-			return;
+			return n == -EAGAIN;
 		}
 	}
 }
@@ -483,22 +523,46 @@ static void record_beginning(const struct conversation *c)
 		     about.number, about.peer);
 }
 
-void conversation_run(struct conversation *c)
+/* Everything up to the last byte sent. Returns END_NONE, or why the conversation broke off. */
+static enum end_reason go_through_phases(struct conversation *c)
 {
 	enum end_reason broken = END_NONE;
 
-	wire_attach(&c->wire);
-	if (slot_turn(c->head)->phase == PHASE_GREETING)
-		record_beginning(c);
 	while (broken == END_NONE && slot_turn(c->head)->phase == PHASE_GREETING)
 		broken = greet(c);
 	if (broken == END_NONE)
 		broken = converse(c);
+	if (broken == END_NONE && slot_turn(c->head)->phase == PHASE_PARTING)
+		broken = part(c);
 	if (broken == END_NONE && slot_turn(c->head)->phase == PHASE_FAREWELL)
 		broken = say_farewell(c);
-	record_end(c, broken != END_NONE ? broken : (enum end_reason)slot_turn(c->head)->reason);
+	return broken;
+}
+
+void conversation_run(struct conversation *c)
+{
+	bool was_over = slot_turn(c->head)->phase == PHASE_LINGER;
+	enum end_reason broken;
+	bool reset;
+
+	wire_attach(&c->wire);
+	if (slot_turn(c->head)->phase == PHASE_GREETING && slot_turn(c->head)->out_end == 0)
+		record_beginning(c);
+	broken = go_through_phases(c);
+	turn_is_over(c);
+	if (broken != END_HANDOVER && !was_over)
+		record_end(c, broken != END_NONE ? broken
+						 : (enum end_reason)slot_turn(c->head)->reason);
+	reset = broken != END_NONE;
 	if (broken == END_NONE && (slot_turn(c->head)->flags & TURN_INPUT_END) == 0)
-		linger(c);
+		reset = linger(c);
+	if (c->frozen && !c->aborted) {
+		c->handed_over = true;
+		wire_detach(&c->wire, false);
+		return;
+	}
+	if (broken == END_NONE && !reset)
+		wire_shut(&c->wire);
 	turn_close(c);
-	wire_close(&c->wire, broken != END_NONE);
+	wire_detach(&c->wire, reset);
 }

@@ -31,7 +31,11 @@ struct conversation {
 	struct slot_head *head;
 	struct slot_body *body;
 	struct conversation_origin origin;
+	/* The face's responder, or the one it was resumed with, and what its load() made. */
+	const struct marcel_responder_ops *responder;
+	void *shared;
 	pthread_t thread;       /* main thread */
+	bool running;           /* main thread: there is a thread to join */
 	uint64_t seen_progress; /* main thread: wire_progress() when the watchdog last looked */
 
 	struct wire wire;
@@ -40,10 +44,14 @@ struct conversation {
 			       else 0 */
 	bool stopping;      /* MAIL_STOP came */
 	bool aborted;       /* MAIL_ABORT came */
+	bool frozen;        /* MAIL_FREEZE came */
+	bool handed_over;   /* it ended without ending the conversation; read after joining */
+	struct lock *turnstile; /* held until its first turn is over; NULL: none */
 };
 
 /*
- * Holds the dialogue that CONVERSATION's slot describes, from where it stands, until it is over:
- * the socket is closed then and the end recorded. Runs in the conversation's own thread.
+ * Holds the dialogue that CONVERSATION's slot describes, from where it stands, until it is over,
+ * with the connection ended and the end recorded, or until it is frozen for another process. Runs
+ * in the conversation's own thread.
  */
 void conversation_run(struct conversation *conversation);

@@ -20,7 +20,8 @@
 	X(RESET, "reset", 1, "the client broke the connection")                    \
 	X(DEAD, "dead", 1, "the client's host does not answer any more")           \
 	X(RESPONDER_ERROR, "responder-error", 1, "the responder failed")           \
-	X(SYSTEM_ERROR, "system-error", 1, "the system refused")
+	X(SYSTEM_ERROR, "system-error", 1, "the system refused")                   \
+	X(HANDOVER, "handover", 0, "it goes on in another process")
 
 #define END_ENUM(NAME, reason, trouble, sentence) END_##NAME,
 enum end_reason {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,17 +57,27 @@ static int init_numbers(struct roster *roster, const char *path)
 	return 0;
 }
 
-int roster_init(struct roster *roster, uint32_t capacity, const char *number_file,
-		roster_over_fn *over, void *context)
+/* Lists the free slots, so that those with low indices are used first. */
+static void list_free(struct roster *roster)
 {
+	for (uint32_t i = roster->table.header->capacity; i > 0; i--)
+		if (atomic_load_explicit(&roster->table.heads[i - 1].stage, memory_order_relaxed) ==
+		    STAGE_FREE)
+			roster->free[roster->n_free++] = i - 1;
+}
+
+int roster_init(struct roster *roster, struct table *table, const char *number_file,
+		const struct roster_hooks *hooks)
+{
+	uint32_t capacity = table->header->capacity;
 	int r;
 
-	*roster =
-		(struct roster){.table = {.fd = -1}, .event = -1, .over = over, .context = context};
+	*roster = (struct roster){.table = *table, .event = -1, .hooks = *hooks};
+	*table = (struct table){.fd = -1};
 	lock_init(&roster->lock, "the finished");
-	r = table_init(&roster->table, capacity);
-	if (r < 0)
-		return r;
+	lock_init(&roster->gate_lock, "the gate");
+	bell_init(&roster->gate_bell);
+	lock_init(&roster->turnstile, "the turnstile");
 	r = stacks_init(&roster->stacks, capacity);
 	if (r < 0)
 		return r;
@@ -78,9 +89,7 @@ int roster_init(struct roster *roster, uint32_t capacity, const char *number_fil
 	roster->finished = calloc(capacity, sizeof(*roster->finished));
 	if (roster->conversations == NULL || roster->free == NULL || roster->finished == NULL)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < capacity; i++)
-		roster->free[i] = capacity - 1 - i;
-	roster->n_free = capacity;
+	list_free(roster);
 	roster->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return roster->event < 0 ? -errno : 0;
 }
@@ -96,6 +105,9 @@ void roster_done(struct roster *roster)
 	stacks_done(&roster->stacks);
 	table_done(&roster->table);
 	lock_done(&roster->lock);
+	lock_done(&roster->gate_lock);
+	bell_done(&roster->gate_bell);
+	lock_done(&roster->turnstile);
 }
 
 /* Puts the conversation's index where the main thread finds it. In its own thread, as its last. */
@@ -117,12 +129,27 @@ struct start {
 	uint32_t index;
 };
 
+/* Waits until conversations may go on; one that is suspect, until it is its turn. */
+static void wait_at_gate(struct roster *roster, struct conversation *c)
+{
+	wire_rest(&c->wire);
+	lock_take(&roster->gate_lock);
+	while (!roster->gate_open)
+		(void)bell_wait(&roster->gate_bell, &roster->gate_lock, USEC_NEVER);
+	lock_drop(&roster->gate_lock);
+	if (c->turnstile != NULL)
+		lock_take(c->turnstile);
+	wire_work(&c->wire);
+}
+
 static void *run(void *argument)
 {
 	struct start start = *(struct start *)argument;
+	struct conversation *c = &start.roster->conversations[start.index];
 
 	free(argument);
-	conversation_run(&start.roster->conversations[start.index]);
+	wait_at_gate(start.roster, c);
+	conversation_run(c);
 	finish(start.roster, start.index);
 	return NULL;
 }
@@ -157,6 +184,23 @@ static void fill_head(struct roster *roster, struct slot_head *head, int fd,
 	atomic_store_explicit(&head->stage, STAGE_LIVE, memory_order_release);
 }
 
+static bool is_tcp(int fd)
+{
+	int protocol = 0;
+	socklen_t size = sizeof(protocol);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+	       protocol == IPPROTO_TCP;
+}
+
+/* Lets the kernel count how far was looked ahead (wire.h, note on peeking). */
+static void start_peeking(int fd)
+{
+	const int from_the_start = 0;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from_the_start, sizeof(from_the_start));
+}
+
 /* The framer as a turn left it. */
 static struct framer restore_framer(const struct slot_turn *turn, const struct face *face)
 {
@@ -170,7 +214,7 @@ static struct framer restore_framer(const struct slot_turn *turn, const struct f
 
 /* Makes the conversation of slot INDEX, which is filled, live: the one way there is. */
 static int start_thread(struct roster *roster, uint32_t index, int fd,
-			const struct conversation_origin *origin)
+			const struct roster_resumption *how)
 {
 	struct conversation *c = &roster->conversations[index];
 	struct slot_head *head = &roster->table.heads[index];
@@ -187,10 +231,14 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 		.index = index,
 		.head = head,
 		.body = &roster->table.bodies[index],
-		.origin = *origin,
-		.framer = restore_framer(slot_turn(head), origin->face),
+		.origin = how->origin,
+		.responder = how->responder,
+		.shared = how->shared,
+		.framer = restore_framer(slot_turn(head), how->origin.face),
+		.turnstile = how->suspect ? &roster->turnstile : NULL,
 	};
 	wire_init(&c->wire, fd);
+	c->wire.peeks = roster->hooks.keep != NULL && !is_tcp(fd);
 	(void)snprintf(name, sizeof(name), "conv-%" PRIu64, head->number);
 	stack = stacks_get(&roster->stacks, index, &stack_size);
 	r = thread_start(&c->thread, name, stack, stack_size, run, start);
@@ -198,12 +246,21 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 		free(start);
 		(void)take_fd(&c->wire.fd); /* it stays the caller's */
 		wire_done(&c->wire);
+		return r;
 	}
-	return r;
+	c->running = true;
+	roster->live++;
+	return 0;
 }
 
 int roster_begin(struct roster *roster, int fd, const struct roster_arrival *arrival)
 {
+	const struct face *face = arrival->origin.face;
+	const struct roster_resumption how = {
+		.origin = arrival->origin,
+		.responder = face->responder,
+		.shared = face->responder_shared,
+	};
 	struct slot_head *head;
 	uint32_t index;
 	int r;
@@ -212,19 +269,47 @@ int roster_begin(struct roster *roster, int fd, const struct roster_arrival *arr
 		return -ENOSPC;
 	index = roster->free[roster->n_free - 1];
 	head = &roster->table.heads[index];
-	fill_head(roster, head, fd, arrival->origin.face);
 	fill_body(&roster->table.bodies[index], arrival);
-	r = start_thread(roster, index, fd, &arrival->origin);
+	fill_head(roster, head, fd, face);
+	if (roster->hooks.keep != NULL) {
+		if (!is_tcp(fd))
+			start_peeking(fd);
+		roster->hooks.keep(roster->hooks.context, index, fd);
+	}
+	r = start_thread(roster, index, fd, &how);
 	if (r < 0) {
 		atomic_store_explicit(&head->stage, STAGE_FREE, memory_order_release);
+		if (roster->hooks.unkeep != NULL)
+			roster->hooks.unkeep(roster->hooks.context, index);
 		return r;
 	}
 	roster->n_free--;
 	if (roster->warm > 0)
 		roster->warm--;
-	roster->live++;
 	roster->total++;
 	return 0;
+}
+
+int roster_reserve(struct roster *roster, uint32_t *ret_index)
+{
+	if (roster->n_free == 0)
+		return -ENOSPC;
+	*ret_index = roster->free[--roster->n_free];
+	return 0;
+}
+
+int roster_resume(struct roster *roster, uint32_t index, int fd,
+		  const struct roster_resumption *resumption)
+{
+	return start_thread(roster, index, fd, resumption);
+}
+
+void roster_open_gate(struct roster *roster)
+{
+	lock_take(&roster->gate_lock);
+	roster->gate_open = true;
+	bell_ring_all(&roster->gate_bell);
+	lock_drop(&roster->gate_lock);
 }
 
 /* Frees slot INDEX: the last WARM_SLOTS of the free ones keep their memory, the others none. */
@@ -243,7 +328,11 @@ static void free_slot(struct roster *roster, uint32_t index)
 		*lowest_warm = index;
 	}
 	roster->n_free++;
-	roster->live--;
+}
+
+void roster_discard(struct roster *roster, uint32_t index)
+{
+	free_slot(roster, index);
 }
 
 uint32_t roster_reap(struct roster *roster)
@@ -262,10 +351,15 @@ uint32_t roster_reap(struct roster *roster)
 		if (c == NULL)
 			return reaped;
 		thread_join(c->thread);
-		if (roster->over != NULL)
-			roster->over(roster->context, c);
+		c->running = false;
+		roster->live--;
+		if (roster->hooks.over != NULL)
+			roster->hooks.over(roster->hooks.context, c);
+		if (c->handed_over)
+			roster->handed_over++;
+		else
+			free_slot(roster, c->index);
 		wire_done(&c->wire);
-		free_slot(roster, c->index);
 		reaped++;
 	}
 }
@@ -278,8 +372,7 @@ static struct conversation *each_live(struct roster *roster,
 	uint32_t left = roster->live;
 
 	for (uint32_t i = 0; left > 0 && i < roster->table.header->capacity; i++) {
-		if (atomic_load_explicit(&roster->table.heads[i].stage, memory_order_relaxed) !=
-		    STAGE_LIVE)
+		if (!roster->conversations[i].running)
 			continue;
 		left--;
 		if (function(&roster->conversations[i], argument))

@@ -18,8 +18,24 @@
 #include "converse/stacks.h"
 #include "converse/table.h"
 
-/* Told once for each conversation that is over, from roster_reap(), before its slot is reused. */
+/*
+ * Told once for each conversation that is over, from roster_reap(), before its slot is reused; or
+ * was handed over (conversation->handed_over), when its slot stays as it is.
+ */
 typedef void roster_over_fn(void *context, const struct conversation *conversation);
+
+/* Told of each new conversation, whose slot is filled, before its thread exists. */
+typedef void roster_keep_fn(void *context, uint32_t index, int fd);
+
+/* Told when a conversation that was kept could not begin after all: its slot is free again. */
+typedef void roster_unkeep_fn(void *context, uint32_t index);
+
+struct roster_hooks {
+	roster_keep_fn *keep;     /* NULL: nobody keeps sockets */
+	roster_unkeep_fn *unkeep; /* goes with keep */
+	roster_over_fn *over;     /* may be NULL */
+	void *context;
+};
 
 struct roster {
 	struct table table;
@@ -40,20 +56,32 @@ struct roster {
 	_Atomic uint64_t *next_number; /* where the next conversation's number is counted */
 	void *number_page;             /* the mapping it lies in, if not the table's header */
 
-	roster_over_fn *over;
-	void *context;
+	struct roster_hooks hooks;
+	uint64_t handed_over; /* conversations whose threads were frozen */
+
+	/*
+	 * The gate: threads of conversations that are resumed wait behind it, or they would take
+	 * the processor from the thread that starts them.
+	 */
+	struct lock gate_lock;
+	struct bell gate_bell;
+	bool gate_open; /* under gate_lock */
+
+	/* Conversations that a process died in take their first turns one after another. */
+	struct lock turnstile;
 };
 
 /*
- * Makes a roster of at most CAPACITY conversations (1 to TABLE_CAPACITY_MAX). NUMBER_FILE, if not
- * NULL, is a file that keeps the number of the next conversation while the host is up, whatever
- * happens to the process; it is made if missing. OVER may be NULL. Returns 0 or a negative errno;
+ * Makes a roster over TABLE, which it takes over, also when it fails. Slots that hold conversations
+ * already (STAGE_LIVE) are left alone until roster_resume() or roster_discard(). NUMBER_FILE, if
+ * not NULL, is a file that keeps the number of the next conversation while the host is up, whatever
+ * happens to the process; it is made if missing. The gate is closed. Returns 0 or a negative errno;
  * roster_done() ends it, also after a failure.
  */
-int roster_init(struct roster *roster, uint32_t capacity, const char *number_file,
-		roster_over_fn *over, void *context);
+int roster_init(struct roster *roster, struct table *table, const char *number_file,
+		const struct roster_hooks *hooks);
 
-/* Ends ROSTER, in which no conversation may live any more. */
+/* Ends ROSTER, in which no thread may run any more. */
 void roster_done(struct roster *roster);
 
 /* Where a new client came from: texts for records, and who counts it. */
@@ -70,8 +98,35 @@ struct roster_arrival {
  */
 int roster_begin(struct roster *roster, int fd, const struct roster_arrival *arrival);
 
+/* What roster_resume() needs to know besides the slot. */
+struct roster_resumption {
+	struct conversation_origin origin;
+	const struct marcel_responder_ops *responder; /* the one the slot's state is for */
+	void *shared;
+	bool suspect; /* the process died in a turn of this conversation */
+};
+
 /*
- * Joins the threads of all finished conversations and frees their slots. To be called when `event`
+ * Carries on with the conversation in slot INDEX, STAGE_LIVE, on the socket FD. Its thread waits
+ * behind the gate. Returns 0, and the roster owns FD; or a negative errno, FD is the caller's and
+ * the slot as it was.
+ */
+int roster_resume(struct roster *roster, uint32_t index, int fd,
+		  const struct roster_resumption *resumption);
+
+/* Takes a free slot away, for roster_resume() after it was filled. Returns -ENOSPC when none is
+ * free. */
+int roster_reserve(struct roster *roster, uint32_t *ret_index);
+
+/* Frees slot INDEX, STAGE_LIVE or reserved, which no thread uses. */
+void roster_discard(struct roster *roster, uint32_t index);
+
+/* Lets all resumed conversations go on, and those to come begin at once. */
+void roster_open_gate(struct roster *roster);
+
+/*
+ * Joins the threads of all finished conversations, closes their sockets and frees their slots,
+ * unless they are handed over. To be called when `event`
  * is readable. Returns how many there were.
  */
 uint32_t roster_reap(struct roster *roster);

@@ -37,8 +37,9 @@
 enum slot_phase {
 	PHASE_GREETING = 0, /* nothing said yet */
 	PHASE_DIALOGUE = 1,
-	PHASE_FAREWELL = 2, /* the last output is in the buffer; send it, then end */
-	PHASE_LINGER = 3,   /* our sending side is shut; wait for the client's end */
+	PHASE_PARTING = 2,  /* the dialogue is over; the farewell is still to be said */
+	PHASE_FAREWELL = 3, /* the last output is in the buffer; send it, then end */
+	PHASE_LINGER = 4,   /* our sending side is shut; wait for the client's end */
 };
 
 /* How bytes become messages, once that is known. Saved. */
@@ -59,6 +60,11 @@ enum slot_line_end {
 #define TURN_AGAIN     0x01 /* the message at in_taken was begun: the responder has more to say */
 #define TURN_AFTER_RAW 0x02 /* the last message was answered as raw: swallow an LF that follows */
 #define TURN_INPUT_END 0x04 /* the client has closed its sending side, and all of it was read */
+
+/* One more than the last value of each. */
+#define PHASE_COUNT    (PHASE_LINGER + 1)
+#define MODE_COUNT     (MODE_RAW_ONLY + 1)
+#define LINE_END_COUNT (LINE_END_CRLF + 1)
 
 /* One half: what changes when a turn commits. */
 struct slot_turn {
@@ -86,16 +92,18 @@ enum slot_stage {
 struct slot_head {
 	_Atomic uint64_t sequence; /* turn[sequence & 1] is in force */
 	_Atomic uint32_t stage;    /* enum slot_stage */
-	uint32_t recoveries; /* how often it was taken over from a dead process in this turn */
-	uint64_t cookie;     /* SO_COOKIE of its socket (socket(7)) */
-	uint64_t number;     /* MARCEL_CONVERSATION */
-	uint8_t id[16];      /* MARCEL_CONVERSATION_ID */
-	uint64_t opened;     /* CLOCK_REALTIME microseconds */
+	uint32_t crashes;          /* processes that died in its present turn, one after another */
+	uint64_t cookie;           /* SO_COOKIE of its socket (socket(7)) */
+	uint64_t number;           /* MARCEL_CONVERSATION */
+	uint8_t id[16];            /* MARCEL_CONVERSATION_ID */
+	uint64_t opened;           /* CLOCK_REALTIME microseconds */
 	/* How far the thread saw the streams get; the kernel's own counters may be ahead. */
 	_Atomic uint64_t in_read;
 	_Atomic uint64_t out_sent;
+	_Atomic uint64_t in_consumed; /* taken out after peeking (wire.h); else unused */
 	struct slot_turn turn[2];
-	uint8_t spare[72];
+	_Atomic uint32_t in_flight; /* 1: a turn has begun and is not committed */
+	uint8_t spare[60];
 };
 static_assert(sizeof(struct slot_head) == SLOT_HEAD_SIZE, "heads are a power of two");
 

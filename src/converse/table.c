@@ -32,11 +32,40 @@ static struct table_header layout(uint32_t capacity)
 	return header;
 }
 
+/* Maps SIZE bytes of *FD and takes it over. */
+static int map_table(struct table *ret_table, int *fd, uint64_t size)
+{
+	struct table_header *header;
+	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	/* A core file of all buffers would be huge; whoever debugs wants the stacks. */
+	(void)madvise(map, size, MADV_DONTDUMP);
+	header = (struct table_header *)(void *)map;
+	*ret_table = (struct table){
+		.fd = take_fd(fd),
+		.header = header,
+		.size = size,
+	};
+	return 0;
+}
+
+/* Finds the parts of a mapped table whose header is filled in. */
+static void find_parts(struct table *table)
+{
+	char *map = (char *)table->header;
+
+	table->heads = (struct slot_head *)(void *)(map + table->header->heads_offset);
+	table->bodies = (struct slot_body *)(void *)(map + table->header->bodies_offset);
+	table->ring = map + table->header->ring_offset;
+}
+
 int table_init(struct table *ret_table, uint32_t capacity)
 {
 	struct table_header header;
 	auto_close int fd = -1;
-	char *map;
+	int r;
 
 	if (capacity == 0 || capacity > TABLE_CAPACITY_MAX)
 		return -EINVAL;
@@ -46,26 +75,45 @@ int table_init(struct table *ret_table, uint32_t capacity)
 		return -errno;
 	if (ftruncate(fd, (off_t)header.size) < 0)
 		return -errno;
-	map = mmap(NULL, header.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	/* A core file of all buffers would be huge; whoever debugs wants the stacks. */
-	(void)madvise(map, header.size, MADV_DONTDUMP);
-	*(struct table_header *)(void *)map = header;
-	*ret_table = (struct table){
-		.fd = take_fd(&fd),
-		.header = (struct table_header *)(void *)map,
-		.heads = (struct slot_head *)(void *)(map + header.heads_offset),
-		.bodies = (struct slot_body *)(void *)(map + header.bodies_offset),
-		.ring = map + header.ring_offset,
-	};
+	r = map_table(ret_table, &fd, header.size);
+	if (r < 0)
+		return r;
+	*ret_table->header = header;
+	find_parts(ret_table);
 	return 0;
+}
+
+bool table_header_fits(const struct table_header *header, uint32_t capacity, uint64_t size)
+{
+	struct table_header ours = layout(capacity);
+
+	return header->magic == ours.magic && header->version == ours.version &&
+	       header->capacity == capacity && header->head_size == ours.head_size &&
+	       header->body_size == ours.body_size && header->ring_offset == ours.ring_offset &&
+	       header->ring_size == ours.ring_size && header->heads_offset == ours.heads_offset &&
+	       header->bodies_offset == ours.bodies_offset && header->size == ours.size &&
+	       size == ours.size;
+}
+
+int table_adopt(struct table *ret_table, int fd)
+{
+	auto_close int owned = fd;
+	struct table_header header;
+	ssize_t n = pread(owned, &header, sizeof(header), 0);
+	int r;
+
+	if (n != (ssize_t)sizeof(header))
+		return n < 0 ? -errno : -EINVAL;
+	r = map_table(ret_table, &owned, header.size);
+	if (r == 0)
+		find_parts(ret_table);
+	return r;
 }
 
 void table_done(struct table *table)
 {
 	if (table->header != NULL)
-		(void)munmap(table->header, table->header->size);
+		(void)munmap(table->header, table->size);
 	close_fd(&table->fd);
 	*table = (struct table){.fd = -1};
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,11 +34,18 @@ struct table_header {
 	uint64_t bodies_offset;
 	uint64_t size;                /* of the whole file */
 	_Atomic uint64_t next_number; /* for the next conversation, where no file keeps it */
+	/* For whoever takes over. */
+	uint64_t generation;       /* of two tables the higher one counts */
+	_Atomic uint32_t complete; /* 1 once all slots are in it */
+	_Atomic uint32_t attempts; /* starts with this table since the last that got ready */
+	_Atomic uint64_t
+		handed_over_at; /* CLOCK_MONOTONIC microseconds of an orderly handover; else 0 */
 };
 
 struct table {
 	int fd;
 	struct table_header *header; /* the mapping's beginning */
+	uint64_t size;               /* of the mapping */
 	struct slot_head *heads;
 	struct slot_body *bodies;
 	void *ring;
@@ -49,6 +57,16 @@ struct table {
  */
 #define TABLE_CAPACITY_MAX 65536
 int table_init(struct table *ret_table, uint32_t capacity);
+
+/*
+ * Maps the table behind the descriptor FD, which it owns then, as it is. Only for one whose header
+ * says that its layout is this version's: table_header_fits(). Returns 0 or a negative errno.
+ */
+int table_adopt(struct table *ret_table, int fd);
+
+/* Whether HEADER is that of a table of CAPACITY slots as this version lays them out, in SIZE bytes.
+ */
+bool table_header_fits(const struct table_header *header, uint32_t capacity, uint64_t size);
 
 /* Unmaps and closes the table; its contents live on while others hold the descriptor. */
 void table_done(struct table *table);

@@ -4,11 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct marcel_responder_ops *responder(const struct conversation *conversation)
-{
-	return conversation->origin.face->responder;
-}
-
 struct record_about turn_about(const struct conversation *conversation)
 {
 	const struct slot_card *card = &conversation->body->card;
@@ -46,7 +41,7 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 {
 	struct slot_head *head = conversation->head;
 	struct slot_turn *next = slot_next(head);
-	size_t state_size = responder(conversation)->state_size;
+	size_t state_size = conversation->responder->state_size;
 	uint64_t sent = atomic_load_explicit(&head->out_sent, memory_order_relaxed);
 	uint64_t read = atomic_load_explicit(&head->in_read, memory_order_relaxed);
 	const char *end = line_end(conversation);
@@ -61,6 +56,7 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 	if (read == next->in_taken)
 		next->in_base = read;
 	used = (size_t)(next->out_end - next->out_base);
+	atomic_store_explicit(&head->in_flight, 1, memory_order_relaxed);
 	*turn = (struct turn){
 		.conversation = conversation,
 		.next = next,
@@ -93,6 +89,20 @@ void turn_commit(struct turn *turn)
 	    atomic_load_explicit(&turn->conversation->head->in_read, memory_order_relaxed))
 		next->in_base = next->in_taken;
 	slot_commit(turn->conversation->head);
+	turn_is_over(turn->conversation);
+}
+
+void turn_is_over(struct conversation *conversation)
+{
+	struct slot_head *head = conversation->head;
+
+	atomic_store_explicit(&head->in_flight, 0, memory_order_release);
+	if (head->crashes != 0)
+		head->crashes = 0;
+	if (conversation->turnstile != NULL) {
+		lock_drop(conversation->turnstile);
+		conversation->turnstile = NULL;
+	}
 }
 
 /* What the responder sees of the conversation during one call. */
@@ -102,9 +112,9 @@ static struct marcel_conversation view(const struct turn *turn)
 	const struct slot_card *card = &conversation->body->card;
 
 	return (struct marcel_conversation){
-		.shared = conversation->origin.face->responder_shared,
+		.shared = conversation->shared,
 		.state = slot_next_state(conversation->head, conversation->body),
-		.state_size = responder(conversation)->state_size,
+		.state_size = conversation->responder->state_size,
 		.number = conversation->head->number,
 		.turn = turn->next->messages,
 		.peer = card->peer,
@@ -118,9 +128,9 @@ int turn_open(struct turn *turn)
 	struct marcel_conversation seen = view(turn);
 	int r;
 
-	if (responder(turn->conversation)->open == NULL)
+	if (turn->conversation->responder->open == NULL)
 		return MARCEL_CONTINUE;
-	r = responder(turn->conversation)->open(&seen);
+	r = turn->conversation->responder->open(&seen);
 	turn->next->wake_at = seen.wake_at;
 	return r;
 }
@@ -131,8 +141,8 @@ int turn_greet(struct turn *turn)
 	struct marcel_conversation seen = view(turn);
 	int r = -ENOSYS;
 
-	if (responder(turn->conversation)->greet != NULL)
-		r = responder(turn->conversation)->greet(&seen, &turn->sink);
+	if (turn->conversation->responder->greet != NULL)
+		r = turn->conversation->responder->greet(&seen, &turn->sink);
 	turn->next->wake_at = seen.wake_at;
 	if (r != -ENOSYS)
 		return r;
@@ -142,7 +152,7 @@ int turn_greet(struct turn *turn)
 int turn_respond(struct turn *turn, const char *message, size_t length)
 {
 	struct marcel_conversation seen = view(turn);
-	int r = responder(turn->conversation)->respond(&seen, message, length, &turn->sink);
+	int r = turn->conversation->responder->respond(&seen, message, length, &turn->sink);
 
 	turn->next->wake_at = seen.wake_at;
 	return r;
@@ -153,11 +163,11 @@ int turn_wake(struct turn *turn, enum marcel_wake reason)
 	struct marcel_conversation seen = view(turn);
 	int r;
 
-	if (responder(turn->conversation)->wake == NULL)
+	if (turn->conversation->responder->wake == NULL)
 		return -ENOSYS;
 	if (reason == MARCEL_WAKE_TIMER)
 		seen.wake_at = 0;
-	r = responder(turn->conversation)->wake(&seen, reason, &turn->sink);
+	r = turn->conversation->responder->wake(&seen, reason, &turn->sink);
 	turn->next->wake_at = seen.wake_at;
 	return r;
 }
@@ -167,9 +177,9 @@ void turn_close(struct conversation *conversation)
 	struct turn turn;
 	struct marcel_conversation seen;
 
-	if (responder(conversation)->close == NULL)
+	if (conversation->responder->close == NULL)
 		return;
 	turn_begin(&turn, conversation);
 	seen = view(&turn);
-	responder(conversation)->close(&seen);
+	conversation->responder->close(&seen);
 }

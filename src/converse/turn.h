@@ -35,8 +35,14 @@ struct record_about turn_about(const struct conversation *conversation);
  */
 void turn_begin(struct turn *turn, struct conversation *conversation);
 
-/* Puts TURN into force, replies included. */
+/* Puts TURN into force, replies included; turn_is_over() then. */
 void turn_commit(struct turn *turn);
+
+/*
+ * No turn is in flight: what comes next is a new one. turn_commit() does this itself; a
+ * conversation that waits without having had a turn does it, too.
+ */
+void turn_is_over(struct conversation *conversation);
 
 /*
  * Asks the responder to open and greet, to answer a message, or what it makes of REASON. The first

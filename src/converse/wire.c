@@ -108,7 +108,7 @@ ssize_t wire_receive(struct wire *wire, void *buffer, size_t room, usec_t timeou
 		if (has_mail(wire))
 			return -EINTR;
 		waiting(wire);
-		n = recv(wire->fd, buffer, room, 0);
+		n = recv(wire->fd, buffer, room, wire->peeks ? MSG_PEEK : 0);
 		working(wire);
 		if (n >= 0)
 			return n;
@@ -162,20 +162,34 @@ bool wire_is_settled(const struct wire *wire)
 	       info.tcpi_state == TCP_CLOSE;
 }
 
-void wire_close(struct wire *wire, bool reset)
+void wire_detach(struct wire *wire, bool reset)
 {
 	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-	int fd;
 
 	lock_take(&wire->lock);
-	fd = take_fd(&wire->fd);
 	wire->awake = false;
 	lock_drop(&wire->lock);
-	if (fd < 0)
-		return;
-	if (reset)
-		(void)connect(fd, &nobody, sizeof(nobody));
-	(void)close(fd);
+	if (reset && connect(wire->fd, &nobody, sizeof(nobody)) < 0)
+		(void)shutdown(wire->fd, SHUT_RDWR);
+}
+
+void wire_rest(struct wire *wire)
+{
+	waiting(wire);
+}
+
+void wire_work(struct wire *wire)
+{
+	working(wire);
+}
+
+void wire_consume(struct wire *wire, void *buffer, size_t length)
+{
+	ssize_t n;
+
+	do
+		n = recv(wire->fd, buffer, length, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
 }
 
 void wire_wake(struct wire *wire, unsigned mail)

@@ -25,14 +25,16 @@
 #include "base/lock.h"
 
 /* What is in the box; bits. */
-#define MAIL_STOP  0x1u /* say farewell and end */
-#define MAIL_ABORT 0x2u /* end now; nothing more is sent */
+#define MAIL_STOP   0x1u /* say farewell and end */
+#define MAIL_ABORT  0x2u /* end now; nothing more is sent */
+#define MAIL_FREEZE 0x4u /* stop where you are: another process carries on */
 
 struct wire {
-	int fd;                 /* owned; -1 once closed. Written under the lock. */
-	pthread_t thread;       /* who to signal; written under the lock */
-	struct lock lock;       /* a waker holds it, so that fd and thread are still the wire's */
-	bool awake;             /* there is a thread to signal; under the lock */
+	int fd;                 /* owned; open until wire_done() */
+	struct lock lock;       /* guards the two below */
+	pthread_t thread;       /* who to signal */
+	bool awake;             /* there is a thread to signal */
+	bool peeks;             /* see the note on peeking */
 	_Atomic unsigned mail;  /* MAIL_*: set by wakers, taken by the thread */
 	_Atomic uint64_t steps; /* odd: the thread owes progress; even: it waits for the client */
 	usec_t receive_timeout; /* what SO_RCVTIMEO is set to */
@@ -45,7 +47,10 @@ void wire_init_signal(void);
 /* Makes WIRE of the connected, blocking stream socket FD, which it owns from now on. */
 void wire_init(struct wire *wire, int fd);
 
-/* Closes the socket if it is still open. Nobody may use the wire any more. */
+/*
+ * Closes the socket, which sends nothing to the client if another process holds a duplicate. The
+ * main thread, when the conversation's thread has been joined.
+ */
 void wire_done(struct wire *wire);
 
 /* Says which thread is to be woken from now on. That thread itself. */
@@ -57,6 +62,17 @@ void wire_attach(struct wire *wire);
  * the like when the connection is gone.
  */
 ssize_t wire_receive(struct wire *wire, void *buffer, size_t room, usec_t timeout);
+
+/*
+ * NOTE ON PEEKING. TCP counts what was ever read, unix sockets do not. With `peeks` set, input
+ * is read in two steps: wire_receive() only looks (MSG_PEEK), the caller notes in shared memory how
+ * far it has come, and wire_consume() takes it out. SO_PEEK_OFF makes the kernel keep the
+ * distance between looking and taking in the socket (socket(7)), so that whoever comes after a
+ * SIGKILL can tell which of the steps were done.
+ */
+
+/* Takes LENGTH bytes out that wire_receive() looked at, to BUFFER again. With `peeks` only. */
+void wire_consume(struct wire *wire, void *buffer, size_t length);
 
 /*
  * Writes at least one of LENGTH bytes at BYTES. Returns how many; -EAGAIN when the client took none
@@ -78,11 +94,18 @@ void wire_shut(struct wire *wire);
 bool wire_is_settled(const struct wire *wire);
 
 /*
- * Closes the socket. With RESET, a TCP connection is broken off at once and what the client did
- * not take is dropped, also while another process holds a duplicate of the socket: connect(2) to
- * AF_UNSPEC does what SO_LINGER and close() then can't.
+ * Lets no one wake the thread any more. With RESET, the connection is broken off at once and what
+ * the client did not take is dropped, also while another process holds a duplicate of the socket:
+ * for TCP connect(2) to AF_UNSPEC does what SO_LINGER and close() then can't.
  */
-void wire_close(struct wire *wire, bool reset);
+void wire_detach(struct wire *wire, bool reset);
+
+/*
+ * A wait that is not for the client, but for other threads: between these two calls the thread
+ * owes no progress.
+ */
+void wire_rest(struct wire *wire);
+void wire_work(struct wire *wire);
 
 /* Puts MAIL into the box and wakes the thread, wherever it is. Any thread. Nothing to fail. */
 void wire_wake(struct wire *wire, unsigned mail);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <systemd/sd-daemon.h>
 
 #include "converse/turn.h"
@@ -19,9 +20,17 @@
 
 static void tell_status(struct notify *notify)
 {
+	const struct handover_figures *figures = notify->figures;
+	char handover[128] = "";
+
 	notify->status_told = clock_now();
-	(void)sd_notifyf(0, "STATUS=%" PRIu32 " conversations, %" PRIu64 " since the start",
-			 notify->roster->live, notify->roster->total);
+	if (figures->carried + figures->lost > 0)
+		(void)snprintf(handover, sizeof(handover),
+			       "; carried over %" PRIu64 ", lost %" PRIu64 ", frozen for %" PRIu64
+			       " ms",
+			       figures->carried, figures->lost, figures->freeze / USEC_PER_MSEC);
+	(void)sd_notifyf(0, "STATUS=%" PRIu32 " conversations, %" PRIu64 " since the start%s",
+			 notify->roster->live, notify->roster->total, handover);
 }
 
 static int on_status(sd_event_source *source, uint64_t usec, void *argument)
@@ -59,12 +68,13 @@ static int on_watchdog(sd_event_source *source, uint64_t usec, void *argument)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-int notify_init(struct notify *notify, sd_event *loop, struct roster *roster)
+int notify_init(struct notify *notify, sd_event *loop, struct roster *roster,
+		const struct handover_figures *figures)
 {
 	uint64_t interval = 0;
 	int r;
 
-	*notify = (struct notify){.loop = loop, .roster = roster};
+	*notify = (struct notify){.loop = loop, .roster = roster, .figures = figures};
 	r = sd_event_add_time(loop, &notify->status, CLOCK_MONOTONIC, 0, 0, on_status, notify);
 	if (r < 0)
 		return r;
@@ -100,6 +110,12 @@ void notify_stopping(struct notify *notify)
 {
 	(void)sd_notifyf(0, "STOPPING=1\nSTATUS=Saying farewell to %" PRIu32 " conversations",
 			 notify->roster->live);
+	(void)sd_event_source_set_enabled(notify->status, SD_EVENT_OFF);
+}
+
+void notify_handing_over(struct notify *notify)
+{
+	(void)sd_notifyf(0, "STATUS=Handing over %" PRIu32 " conversations", notify->roster->live);
 	(void)sd_event_source_set_enabled(notify->status, SD_EVENT_OFF);
 }
 

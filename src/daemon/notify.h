@@ -9,19 +9,25 @@
 
 #include "base/clock.h"
 #include "converse/roster.h"
+#include "handover/handover.h"
 
 struct notify {
 	sd_event *loop;
 	struct roster *roster;
 	sd_event_source *watchdog; /* comes twice in each watchdog interval */
 	usec_t watchdog_pace;
-	sd_event_source *status; /* while a new status line waits to be told */
-	usec_t status_told;      /* when the last one was */
-	uint64_t stuck;          /* the conversation that was last recorded as stuck; 0: none */
+	sd_event_source *status;                /* while a new status line waits to be told */
+	usec_t status_told;                     /* when the last one was */
+	const struct handover_figures *figures; /* of the last handover */
+	uint64_t stuck; /* the conversation that was last recorded as stuck; 0: none */
 };
 
-/* Prepares NOTIFY for the conversations of ROSTER in LOOP. Returns 0 or a negative errno. */
-int notify_init(struct notify *notify, sd_event *loop, struct roster *roster);
+/*
+ * Prepares NOTIFY for the conversations of ROSTER in LOOP; FIGURES, which must outlive it, are for
+ * the status line. Returns 0 or a negative errno.
+ */
+int notify_init(struct notify *notify, sd_event *loop, struct roster *roster,
+		const struct handover_figures *figures);
 void notify_done(struct notify *notify);
 
 void notify_ready(struct notify *notify);
@@ -29,6 +35,7 @@ void notify_ready(struct notify *notify);
 /* A reload begins; notify_ready() ends it. */
 void notify_reloading(struct notify *notify);
 void notify_stopping(struct notify *notify);
+void notify_handing_over(struct notify *notify);
 
 /* The number of conversations changed: the status line follows, at most once a second. */
 void notify_changed(struct notify *notify);

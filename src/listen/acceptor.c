@@ -299,10 +299,54 @@ void acceptor_done(struct acceptor *acceptor)
 	admit_done(&acceptor->admit);
 }
 
+void acceptor_count(struct acceptor *acceptor, int fd, struct conversation_origin *origin)
+{
+	struct address address = {.length = sizeof(address.storage)};
+
+	origin->counted_as = 0;
+	origin->keyed = getpeername(fd, &address.sa, &address.length) == 0 &&
+			address_key(&address, origin->key) > 0;
+	/* Without memory it is counted on the first face, or not at all: it goes on in any case. */
+	(void)admit_face(&acceptor->admit, origin->face->name, &origin->counted_as);
+	(void)admit_take(&acceptor->admit, origin->counted_as, NULL,
+			 origin->keyed ? origin->key : NULL);
+}
+
+void acceptor_uncount(struct acceptor *acceptor, const struct conversation_origin *origin)
+{
+	admit_drop(&acceptor->admit, origin->counted_as, origin->keyed ? origin->key : NULL);
+}
+
+/* The listening socket that the client at FD came in by: the one with its port or path. */
+static const struct listener *find_listener(const struct acceptor *acceptor, int fd)
+{
+	struct address own = {.length = sizeof(own.storage)};
+
+	if (getsockname(fd, &own.sa, &own.length) < 0)
+		return NULL;
+	for (size_t i = 0; i < acceptor->n_gates; i++) {
+		const struct listener *listener = acceptor->gates[i].listener;
+		struct address theirs = {.length = sizeof(theirs.storage)};
+
+		if (getsockname(listener->fd, &theirs.sa, &theirs.length) == 0 &&
+		    address_same_door(&own, &theirs))
+			return listener;
+	}
+	return NULL;
+}
+
+void acceptor_take(struct acceptor *acceptor, int fd)
+{
+	struct address address = {.length = sizeof(address.storage)};
+	const struct listener *listener = find_listener(acceptor, fd);
+
+	if (listener == NULL || getpeername(fd, &address.sa, &address.length) < 0 ||
+	    welcome(acceptor, fd, listener, &address) < 0)
+		close_fd(&fd);
+}
+
 void acceptor_over(struct acceptor *acceptor, const struct conversation *conversation)
 {
-	const struct conversation_origin *origin = &conversation->origin;
-
-	admit_drop(&acceptor->admit, origin->counted_as, origin->keyed ? origin->key : NULL);
+	acceptor_uncount(acceptor, &conversation->origin);
 	acceptor_resume(acceptor);
 }

@@ -79,5 +79,15 @@ void acceptor_done(struct acceptor *acceptor);
 /* A conversation is over: counts it off, and ends a pause, for there is room again. */
 void acceptor_over(struct acceptor *acceptor, const struct conversation *conversation);
 
+/*
+ * Counts a conversation that goes on, whatever the limits say: fills ORIGIN's other members for its
+ * socket FD and its face. acceptor_uncount() takes that back.
+ */
+void acceptor_count(struct acceptor *acceptor, int fd, struct conversation_origin *origin);
+void acceptor_uncount(struct acceptor *acceptor, const struct conversation_origin *origin);
+
+/* Takes the client at FD in, which another process accepted. FD is taken over. */
+void acceptor_take(struct acceptor *acceptor, int fd);
+
 /* Ends a pause, if there is one, at once. */
 void acceptor_resume(struct acceptor *acceptor);

@@ -338,3 +338,27 @@ int address_key(const struct address *address, uint8_t key[16])
 		return 0;
 	}
 }
+
+/* The port of a TCP address, or -1. */
+static int tcp_port(const struct address *address)
+{
+	switch (address->sa.sa_family) {
+	case AF_INET:
+		return ntohs(address->in.sin_port);
+	case AF_INET6:
+		return ntohs(address->in6.sin6_port);
+	default:
+		return -1;
+	}
+}
+
+bool address_same_door(const struct address *a, const struct address *b)
+{
+	if (tcp_port(a) >= 0)
+		return tcp_port(a) == tcp_port(b);
+	if (a->sa.sa_family != b->sa.sa_family)
+		return false;
+	if (a->sa.sa_family == AF_VSOCK)
+		return a->vm.svm_port == b->vm.svm_port;
+	return a->length == b->length && memcmp(&a->un, &b->un, a->length) == 0;
+}

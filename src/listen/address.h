@@ -10,6 +10,7 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -63,3 +64,9 @@ char *address_format(const struct address *address, char *buffer, size_t size);
  * 64); the CID of a vsock. Returns 1, or 0 and leaves KEY alone when the family has none (unix).
  */
 int address_key(const struct address *address, uint8_t key[16]);
+
+/*
+ * Whether two local addresses of sockets are the same door: the same port of TCP (whatever the
+ * interface), the same path, or the same vsock port.
+ */
+bool address_same_door(const struct address *a, const struct address *b);

@@ -30,7 +30,10 @@ enum record_class {
 	X(STUCK, stuck, "d941681500f5423d9d460ed0d147c873", LOG_CRIT, ESSENTIAL)                \
 	X(DROPPED, dropped, "1e7e2da3d8ea469086fafe48218cd22d", LOG_WARNING, ESSENTIAL)         \
 	X(TROUBLE, trouble, "73bf01a7155943ff9184f2992ac9e632", LOG_ERR, ESSENTIAL)             \
-	X(NOTICE, notice, "5e209360503f4592b386e3e217774092", LOG_NOTICE, INFORMATIVE)
+	X(NOTICE, notice, "5e209360503f4592b386e3e217774092", LOG_NOTICE, INFORMATIVE)          \
+	X(HANDOVER, handover, "b4cd91107b5840bdbf89c0f66dd898ca", LOG_INFO, ESSENTIAL)          \
+	X(RESUMED, resumed, "6c96d70a1fd04c1aa14f27ec73b6547c", LOG_INFO, ESSENTIAL)            \
+	X(NOT_CARRIED, not_carried, "dafeda1301c34a3283724bdd692bb541", LOG_WARNING, ESSENTIAL)
 
 #define RECORD_ENUM(NAME, name, id, priority, class) RECORD_##NAME,
 enum record_kind {

@@ -227,11 +227,19 @@ void record_stop(usec_t deadline)
 
 	if (sender == NULL)
 		return;
-	stalled = !sender_stop(sender, deadline);
+	stalled = !sender_stop(sender, deadline, false);
 	if (!stalled) {
 		free(stalled_leftover);
 		stalled_leftover = NULL;
 	}
+}
+
+void record_leave(void)
+{
+	struct sender *sender = atomic_exchange(&current, NULL);
+
+	if (sender != NULL)
+		stalled = !sender_stop(sender, clock_now(), true);
 }
 
 bool record_is_keeping_up(void)

@@ -94,6 +94,12 @@ int record_start(enum record_output output, void *ring, size_t space, const char
 void record_stop(usec_t deadline);
 
 /*
+ * Ends the thread at once and leaves what was not sent in the ring, for a process that takes the
+ * ring's memory over. Main thread, when no other thread records any more.
+ */
+void record_leave(void);
+
+/*
  * Sets what record_said() keeps; MAX is in bytes of one message (more than about 2 MiB, or a
  * sixteenth of a smaller ring, is never kept). At first: TRANSCRIPT_FULL, 4096. Main thread, at
  * start and reload.

@@ -135,8 +135,9 @@ static bool send_leftover(struct sender *sender)
 		leftover_advance(&sender->leftover);
 	}
 	ring_count_damage(&sender->ring, sender->leftover.damaged);
+	if (sender->leftover.found)
+		(void)unlink(sender->path);
 	leftover_done(&sender->leftover);
-	(void)unlink(sender->path);
 	return true;
 }
 
@@ -327,7 +328,7 @@ static void keep_rest(struct sender *sender)
 	(void)leftover_write(sender->path, &sender->leftover, &sender->ring);
 }
 
-bool sender_stop(struct sender *sender, usec_t deadline)
+bool sender_stop(struct sender *sender, usec_t deadline, bool leave)
 {
 	bool done = await_thread(sender, deadline);
 
@@ -336,7 +337,8 @@ bool sender_stop(struct sender *sender, usec_t deadline)
 		done = change(sender, WORKING, ENOUGH) && await_thread(sender, USEC_NEVER);
 	if (done)
 		thread_join(sender->thread);
-	keep_rest(sender);
+	if (!leave)
+		keep_rest(sender);
 	if (done) {
 		free_sender(sender);
 		return true;

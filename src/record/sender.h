@@ -37,5 +37,6 @@ bool sender_keeps_up(struct sender *sender);
  * Waits until all is sent, at most until DEADLINE, then leaves the rest in the leftover file (or in
  * the ring, if there is no file). Frees SENDER; but if its thread is asleep in the transport, both
  * are left behind for the process's last moments, and false is returned. Nobody appends any more.
+ * With LEAVE, the rest stays where it is, file or ring, for another process.
  */
-bool sender_stop(struct sender *sender, usec_t deadline);
+bool sender_stop(struct sender *sender, usec_t deadline, bool leave);

@@ -1,0 +1,56 @@
+/*
+ * What the files of the service share: its state, and the way from one to the next.
+ *
+ * start.c makes everything and takes over what an earlier process left; service.c runs the loop,
+ * reloads, hands over and stops. Main thread only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "converse/roster.h"
+#include "daemon/config.h"
+#include "daemon/notify.h"
+#include "daemon/options.h"
+#include "handover/handover.h"
+#include "listen/acceptor.h"
+#include "listen/sockets.h"
+
+/* What the daemon is at. */
+enum service_stage {
+	SERVICE_SERVING,
+	SERVICE_STOPPING, /* clients hear the farewell */
+	SERVICE_ABORTING, /* those who did not take it are broken off */
+	SERVICE_LEAVING,  /* conversations are frozen for the next process */
+};
+
+struct service {
+	const struct options *options;
+	struct config *config; /* the one for new conversations */
+	sd_event *loop;
+	struct roster roster;
+	struct listeners listeners;
+	struct acceptor acceptor;
+	struct handover handover;
+	struct notify notify;
+	sd_event_source *deadline; /* of what the stage waits for */
+	enum service_stage stage;
+	uint64_t seen_total; /* conversations begun when the status was last looked at */
+};
+
+/*
+ * Makes SERVICE, which holds a configuration already, ready to serve: sockets, state, the loop
+ * without its signals, and every conversation that an earlier process left. Returns -1, or an exit
+ * status after telling why.
+ */
+int service_start(struct service *service);
+
+/* Tells what the system refused on standard error; returns the exit status for it. */
+int service_refuse(const char *what, int error);
+
+/* Tells the faults of REPORT on standard error. */
+void service_complain(const struct report *report);
+
+/* Gives back the face of a conversation that is over or did not begin. */
+void service_release_face(void *service, const struct face *face);

@@ -1,0 +1,283 @@
+/*
+ * Starting: everything that can fail comes before READY, and in this order: the sockets, since
+ * taking them changes the environment and no other thread may run then; the state, whose size the
+ * descriptors decide; the records, whose ring lies in it; the loop; the conversations that an
+ * earlier process left.
+ *
+ * A fault is told on standard error and ends the process with the status of its kind.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/i18n.h"
+#include "daemon/service-priv.h"
+#include "record/record.h"
+#include "respond/registry.h"
+
+/* Descriptors that are not clients': the listening sockets, the journal, the loop's own. */
+#define DESCRIPTORS_KEPT 64
+
+void service_complain(const struct report *report)
+{
+	/* The journal reads "<3>" as the line's priority (sd-daemon(3)). */
+	const char *prefix = getenv("JOURNAL_STREAM") != NULL ? SD_ERR : "";
+
+	for (size_t i = 0; i < report->kept; i++)
+		(void)fprintf(stderr, "%s%s\n", prefix, report->texts[i]);
+	if (report->count > report->kept)
+		(void)fprintf(stderr, _("%sand %zu more\n"), prefix, report->count - report->kept);
+}
+
+int service_refuse(const char *what, int error)
+{
+	(void)fprintf(stderr, _("marceld: %s: %s\n"), what, strerror(-error));
+	return EXIT_OSERR;
+}
+
+void service_release_face(void *context, const struct face *face)
+{
+	(void)context;
+	config_unref(face->owner);
+}
+
+static const struct face *take_face(void *context, const char *name)
+{
+	struct service *service = context;
+
+	return config_face(config_ref(service->config), name);
+}
+
+/* Hooks of the roster. */
+
+static void on_keep(void *context, uint32_t index, int fd)
+{
+	struct service *service = context;
+
+	handover_keep(&service->handover, index, fd);
+}
+
+static void on_unkeep(void *context, uint32_t index)
+{
+	struct service *service = context;
+
+	handover_over(&service->handover, index);
+}
+
+static void on_over(void *context, const struct conversation *conversation)
+{
+	struct service *service = context;
+
+	if (!conversation->handed_over)
+		handover_over(&service->handover, conversation->index);
+	acceptor_over(&service->acceptor, conversation);
+	service_release_face(service, conversation->origin.face);
+}
+
+/* Hooks of the handover. */
+
+static void on_admit(void *context, int fd, const char *listener,
+		     struct conversation_origin *ret_origin)
+{
+	struct service *service = context;
+
+	ret_origin->face = take_face(service, listener);
+	acceptor_count(&service->acceptor, fd, ret_origin);
+}
+
+static void on_dismiss(void *context, const struct conversation_origin *origin)
+{
+	struct service *service = context;
+
+	acceptor_uncount(&service->acceptor, origin);
+	service_release_face(service, origin->face);
+}
+
+/* A responder with settings is had from a face that uses it. */
+static bool on_find_responder(void *context, const char *name,
+			      const struct marcel_responder_ops **ret_ops, void **ret_shared)
+{
+	const struct service *service = context;
+	const struct marcel_responder_ops *ops = responder_find(name);
+	const struct config *config = service->config;
+
+	if (ops == NULL)
+		return false;
+	for (size_t i = 0; i < config->n_faces; i++) {
+		if (config->faces[i].responder == ops) {
+			*ret_ops = ops;
+			*ret_shared = config->faces[i].responder_shared;
+			return true;
+		}
+	}
+	if (ops->load != NULL)
+		return false;
+	*ret_ops = ops;
+	*ret_shared = NULL;
+	return true;
+}
+
+static void on_welcome(void *context, int fd)
+{
+	struct service *service = context;
+
+	acceptor_take(&service->acceptor, fd);
+}
+
+/* Raises the soft limit of descriptors to the hard one. Returns what is in force. */
+static uint64_t raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return DESCRIPTORS_KEPT;
+	if (limit.rlim_cur < limit.rlim_max) {
+		rlim_t soft = limit.rlim_cur;
+
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			limit.rlim_cur = soft;
+	}
+	return limit.rlim_cur;
+}
+
+/* The path of NAME in the service's runtime directory (systemd.exec(5)), or NULL. Owned. */
+static char *runtime_path(const char *name)
+{
+	const char *directory = getenv("RUNTIME_DIRECTORY");
+	char *path;
+
+	if (directory == NULL || directory[0] == '\0')
+		return NULL;
+	if (asprintf(&path, "%.*s/%s", (int)strcspn(directory, ":"), directory, name) < 0)
+		return NULL;
+	return path;
+}
+
+/* Says so when descriptors are fewer than the configuration counts on. */
+static void check_descriptors(const struct service *service, uint64_t descriptors)
+{
+	/* In flight at once: all that are kept, and a batch more while the vault is cleaned. */
+	uint64_t needed = service->config->faces[0].limits.conversations + DESCRIPTORS_KEPT +
+			  (service->handover.enabled ? VAULT_BATCH : 0);
+
+	if (needed > descriptors)
+		record_note(RECORD_NOTICE,
+			    "The limit of %" PRIu64
+			    " descriptors (LimitNOFILE=) is less than the %" PRIu64
+			    " that conversations= needs: clients beyond it will wait",
+			    descriptors, needed);
+}
+
+/* Makes or takes over the table, the roster over it, and the records. */
+static int start_state(struct service *service)
+{
+	const struct roster_hooks hooks = {
+		.keep = service->handover.enabled ? on_keep : NULL,
+		.unkeep = service->handover.enabled ? on_unkeep : NULL,
+		.over = on_over,
+		.context = service,
+	};
+	auto_free char *numbers = runtime_path("number");
+	auto_free char *leftover = runtime_path("records");
+	uint64_t descriptors = service->handover.limit;
+	struct table table;
+	int r = handover_table(&service->handover,
+			       descriptors < TABLE_CAPACITY_MAX ? (uint32_t)descriptors
+								: TABLE_CAPACITY_MAX,
+			       &table);
+
+	if (r < 0)
+		return r;
+	r = roster_init(&service->roster, &table, numbers, &hooks);
+	if (r < 0)
+		return r;
+	r = record_start(service->options->log, service->roster.table.ring, TABLE_RING_SIZE,
+			 leftover);
+	if (r < 0)
+		return r;
+	record_set_transcript(service->config->transcript, service->config->transcript_max);
+	check_descriptors(service, descriptors);
+	return 0;
+}
+
+/* Binds what the command line or else the configuration says. */
+static int bind_listeners(struct service *service, struct report *report)
+{
+	const struct options *options = service->options;
+	const struct config *config = service->config;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < options->n_listen; i++)
+		r = listeners_bind(&service->listeners, "", options->listen[i], config->backlog,
+				   report);
+	if (r < 0 || options->n_listen > 0)
+		return r;
+	r = listeners_bind_all(&service->listeners, "", config->listen, config->backlog, report);
+	for (size_t i = 1; r == 0 && i < config->n_faces; i++)
+		r = listeners_bind_all(&service->listeners, config->faces[i].name,
+				       config->faces[i].listen, config->backlog, report);
+	return r;
+}
+
+/* Takes systemd's sockets, or else binds. Returns -1 to go on, or the exit status. */
+static int open_listeners(struct service *service)
+{
+	auto_cleanup(report_done) struct report report = REPORT_INIT;
+	int r = listeners_inherit(&service->listeners, handover_claim, &service->handover, &report);
+
+	if (r > 0)
+		return -1;
+	if (r < 0) {
+		service_complain(&report);
+		return report.count > 0 ? EXIT_CONFIG : service_refuse(_("cannot listen"), r);
+	}
+	r = bind_listeners(service, &report);
+	if (r == 0 && service->listeners.count > 0)
+		return -1;
+	if (r == 0)
+		report_add(&report, _("marceld: listen= is empty: there is nothing to listen on"));
+	service_complain(&report);
+	if (report.count == 0)
+		return service_refuse(_("cannot listen"), r);
+	if (r == 0)
+		return EXIT_CONFIG;
+	return r == -EINVAL || r == -ENAMETOOLONG ? EXIT_USAGE : EXIT_OSERR;
+}
+
+int service_start(struct service *service)
+{
+	const struct handover_hooks hooks = {
+		.admit = on_admit,
+		.dismiss = on_dismiss,
+		.find_responder = on_find_responder,
+		.welcome = on_welcome,
+		.context = service,
+	};
+	int status, r;
+
+	handover_init(&service->handover, raise_descriptor_limit(), &hooks);
+	status = open_listeners(service);
+	if (status >= 0)
+		return status;
+	r = start_state(service);
+	if (r < 0)
+		return service_refuse(_("cannot make room for conversations"), r);
+	r = sd_event_new(&service->loop);
+	if (r < 0)
+		return service_refuse(_("cannot make an event loop"), r);
+	r = acceptor_init(&service->acceptor, service->loop, &service->roster, &service->listeners,
+			  take_face, service_release_face, service);
+	if (r < 0)
+		return service_refuse(_("cannot watch the listening sockets"), r);
+	r = handover_resume(&service->handover, &service->roster);
+	if (r < 0)
+		return service_refuse(_("cannot carry on with the saved conversations"), r);
+	return -1;
+}

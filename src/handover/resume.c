@@ -1,0 +1,444 @@
+/*
+ * Resuming: the part of the handover that goes through the saved conversations one by one. The
+ * reasoning is in handover.c.
+ *
+ * Each conversation found in the table is matched with its socket by SO_COOKIE, reconciled with
+ * what the kernel counted, and started by the roster's ordinary constructor. What does not fit
+ * together is ended and recorded with its reason; it never stops the others.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "converse/turn.h"
+#include "handover/counters.h"
+#include "handover/handover.h"
+#include "handover/losses.h"
+#include "record/record.h"
+
+#define CRASHES_MAX 3
+
+/* A saved conversation on its way into the present table. */
+struct candidate {
+	uint64_t cookie;
+	uint32_t from; /* its slot in the table that is read */
+	uint32_t to;   /* its slot in the present table */
+};
+
+struct resumption {
+	struct handover *handover;
+	struct roster *roster;
+	const void *map; /* the table that is read; the present one's own, if it was adopted */
+	const struct snapshot_layout *layout;
+	bool in_place;
+	struct candidate *candidates; /* by cookie */
+	size_t n;
+	int *fds;       /* by slot of the present table: its socket, or -1 */
+	int *strangers; /* accepted clients that nobody has greeted */
+	size_t n_strangers;
+};
+
+static const char *loss_name(enum handover_loss loss)
+{
+#define LOSS_NAME(NAME, reason, sentence) [LOSS_##NAME] = (reason),
+	static const char *const names[LOSS_COUNT] = {HANDOVER_LOSSES(LOSS_NAME)};
+#undef LOSS_NAME
+
+	return names[loss];
+}
+
+static const char *loss_sentence(enum handover_loss loss)
+{
+#define LOSS_SENTENCE(NAME, reason, sentence) [LOSS_##NAME] = (sentence),
+	static const char *const sentences[LOSS_COUNT] = {HANDOVER_LOSSES(LOSS_SENTENCE)};
+#undef LOSS_SENTENCE
+
+	return sentences[loss];
+}
+
+/* Records that a conversation could not come along; SNAPSHOT NULL: nothing is known of it. */
+static void record_loss(struct handover *h, const struct snapshot *snapshot,
+			enum handover_loss loss)
+{
+	const struct record_field reason = {"MARCEL_REASON", loss_name(loss)};
+	struct record_about about;
+
+	h->figures.lost++;
+	if (snapshot == NULL) {
+		record_event(RECORD_NOT_CARRIED, NULL, &reason, 1,
+			     "A conversation could not come along: %s", loss_sentence(loss));
+		return;
+	}
+	about = (struct record_about){
+		.number = snapshot->number,
+		.id = snapshot->id,
+		.peer = snapshot->peer,
+		.listener = snapshot->listener,
+	};
+	record_event(RECORD_NOT_CARRIED, &about, &reason, 1,
+		     "Conversation %" PRIu64 " with %s could not come along: %s", snapshot->number,
+		     snapshot->peer, loss_sentence(loss));
+}
+
+static int compare_candidates(const void *a, const void *b)
+{
+	const struct candidate *left = a, *right = b;
+
+	return (left->cookie > right->cookie) - (left->cookie < right->cookie);
+}
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
+/* Remembers a client that can begin once the others have been resumed. */
+static void keep_stranger(struct resumption *r, int fd)
+{
+	int *more = reallocarray(r->strangers, r->n_strangers + 1, sizeof(*more));
+	int own;
+
+	if (more == NULL)
+		return;
+	r->strangers = more;
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own >= 0)
+		r->strangers[r->n_strangers++] = own;
+}
+
+/* A socket that no saved conversation owns: a new client, or what is left of an old one. */
+static void meet_stranger(struct resumption *r, int fd)
+{
+	struct handover *h = r->handover;
+	struct counters counters;
+
+	if (counters_read(fd, &counters) < 0 || !counters.tcp || !counters.connected)
+		return;
+	if (counters.read == 0 && counters.written == 0) {
+		keep_stranger(r, fd);
+	} else if (!h->resuming) {
+		/* Without the table nobody knows what was said; the client sees an orderly end. */
+		(void)shutdown(fd, SHUT_RDWR);
+		record_loss(h, NULL, LOSS_NO_STATE);
+	}
+}
+
+/* A vault_owner_fn. */
+static uint32_t find_owner(void *context, int fd)
+{
+	struct resumption *r = context;
+	struct candidate key = {.cookie = cookie_of(fd)};
+	const struct candidate *found = NULL;
+
+	if (key.cookie != 0 && r->n > 0)
+		found = bsearch(&key, r->candidates, r->n, sizeof(key), compare_candidates);
+	if (found != NULL)
+		return found->to;
+	meet_stranger(r, fd);
+	return VAULT_NOBODY;
+}
+
+/* Lists the saved conversations and gives each its place in the present table. */
+static int list_candidates(struct resumption *r)
+{
+	r->candidates = calloc(r->layout->capacity, sizeof(*r->candidates));
+	if (r->candidates == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < r->layout->capacity; i++) {
+		struct snapshot snapshot;
+		uint32_t to = i;
+		int found = snapshot_read_slot(r->layout, r->map, i, &snapshot);
+
+		if (found == 0)
+			continue;
+		if (found > 0 && !r->in_place && roster_reserve(r->roster, &to) < 0) {
+			record_loss(r->handover, &snapshot, LOSS_SYSTEM);
+			continue;
+		}
+		if (found < 0) {
+			record_loss(r->handover, &snapshot, LOSS_BAD_STATE);
+			if (r->in_place)
+				roster_discard(r->roster, i);
+			continue;
+		}
+		r->candidates[r->n++] =
+			(struct candidate){.cookie = snapshot.cookie, .from = i, .to = to};
+	}
+	qsort(r->candidates, r->n, sizeof(*r->candidates), compare_candidates);
+	return 0;
+}
+
+/*
+ * Sets the streams of SNAPSHOT to where they really are. *RET_REPEATED says that the last reply may
+ * reach the client twice.
+ */
+static enum handover_loss reconcile(struct snapshot *s, int fd, bool *ret_repeated)
+{
+	struct counters counters;
+
+	*ret_repeated = false;
+	if (counters_read(fd, &counters) < 0)
+		return LOSS_NOT_A_SOCKET;
+	if (!counters.tcp) {
+		*ret_repeated = s->out_sent < s->turn.out_end;
+		return LOSS_NONE;
+	}
+	/* Its thread will see the end, and say so. */
+	if (!counters.connected || s->turn.phase == PHASE_LINGER)
+		return LOSS_NONE;
+	if (counters.read < s->turn.in_taken || counters.read - s->turn.in_base > SLOT_IN_ROOM ||
+	    counters.written < s->turn.out_base || counters.written > s->turn.out_end)
+		return LOSS_MISMATCH;
+	s->in_read = counters.read;
+	s->out_sent = counters.written;
+	return LOSS_NONE;
+}
+
+/* Finishes what was begun with a socket that is read by looking first (wire.h). */
+static void finish_peeking(struct snapshot *s, int fd)
+{
+	const int from_the_start = 0;
+	char scratch[4096];
+	int ahead = 0;
+	socklen_t size = sizeof(ahead);
+	uint64_t left = s->in_read - s->in_consumed;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &ahead, &size) < 0 || ahead < 0)
+		return;
+	/* Noted but not taken out: the kernel is still ahead by as much. */
+	while ((uint64_t)ahead >= left && left > 0) {
+		ssize_t n = recv(fd, scratch, left < sizeof(scratch) ? left : sizeof(scratch),
+				 MSG_DONTWAIT);
+
+		if (n <= 0)
+			break;
+		left -= (uint64_t)n;
+		ahead -= (int)n;
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from_the_start, sizeof(from_the_start));
+	s->in_consumed = s->in_read;
+}
+
+/* Counts a crash in this conversation's turn. Returns whether there were too many. */
+static bool crashed_too_often(struct snapshot *s)
+{
+	if (!s->in_flight)
+		return false;
+	s->crashes++;
+	/* A crash before its next turn begins is not its own. */
+	s->in_flight = false;
+	return s->crashes >= CRASHES_MAX;
+}
+
+/* Finds the responder the state is for, and sees that it can read it. */
+static enum handover_loss find_responder(struct resumption *r, const struct snapshot *s,
+					 const struct conversation_origin *origin,
+					 struct roster_resumption *ret)
+{
+	struct handover *h = r->handover;
+	const struct face *face = origin->face;
+
+	*ret = (struct roster_resumption){
+		.origin = *origin,
+		.responder = face->responder,
+		.shared = face->responder_shared,
+		.suspect = s->crashes > 0,
+	};
+	if (strcmp(face->responder->name, s->responder) != 0 &&
+	    !h->hooks.find_responder(h->hooks.context, s->responder, &ret->responder, &ret->shared))
+		return LOSS_NO_RESPONDER;
+	if (s->state_version == ret->responder->state_version &&
+	    s->state_size == ret->responder->state_size)
+		return LOSS_NONE;
+	return ret->responder->restore != NULL ? LOSS_NONE : LOSS_OTHER_STATE;
+}
+
+/* Puts what is known now into the slot, wherever it was read from. */
+static void settle_slot(struct resumption *r, const struct candidate *c, const struct snapshot *s)
+{
+	struct slot_head *head = &r->roster->table.heads[c->to];
+
+	if (!r->in_place) {
+		snapshot_write_slot(s, head, &r->roster->table.bodies[c->to]);
+		return;
+	}
+	head->crashes = s->crashes;
+	atomic_store(&head->in_flight, 0);
+	atomic_store(&head->in_read, s->in_read);
+	atomic_store(&head->out_sent, s->out_sent);
+	atomic_store(&head->in_consumed, s->in_consumed);
+}
+
+/* Lets the responder read a state that an earlier version of it wrote. */
+static enum handover_loss restore_state(struct resumption *r, const struct candidate *c,
+					const struct snapshot *s,
+					const struct roster_resumption *how)
+{
+	struct slot_head *head = &r->roster->table.heads[c->to];
+	struct slot_body *body = &r->roster->table.bodies[c->to];
+	struct marcel_conversation seen = {
+		.shared = how->shared,
+		.state = slot_state(head, body),
+		.state_size = how->responder->state_size,
+		.number = s->number,
+		.turn = s->turn.messages,
+		.peer = s->peer,
+		.listener = s->listener,
+		.wake_at = s->turn.wake_at,
+	};
+
+	if (how->responder->restore == NULL)
+		return LOSS_NONE;
+	if (how->responder->restore(&seen, s->state_version) < 0)
+		return LOSS_OTHER_STATE;
+	body->card.state_version = how->responder->state_version;
+	body->card.state_size = (uint32_t)how->responder->state_size;
+	return LOSS_NONE;
+}
+
+/* Carries on with one conversation on the socket *FD, which it takes if that works. */
+static enum handover_loss resume_one(struct resumption *r, const struct candidate *c,
+				     struct snapshot *s, int *fd)
+{
+	struct handover *h = r->handover;
+	struct conversation_origin origin;
+	struct roster_resumption how;
+	enum handover_loss loss;
+	bool repeated;
+
+	loss = reconcile(s, *fd, &repeated);
+	if (loss != LOSS_NONE)
+		return loss;
+	if (crashed_too_often(s))
+		return LOSS_CRASHES;
+	h->hooks.admit(h->hooks.context, *fd, s->listener, &origin);
+	loss = find_responder(r, s, &origin, &how);
+	if (loss == LOSS_NONE) {
+		finish_peeking(s, *fd);
+		settle_slot(r, c, s);
+		loss = restore_state(r, c, s, &how);
+	}
+	if (loss == LOSS_NONE && roster_resume(r->roster, c->to, *fd, &how) < 0)
+		loss = LOSS_SYSTEM;
+	if (loss != LOSS_NONE) {
+		h->hooks.dismiss(h->hooks.context, &origin);
+		return loss;
+	}
+	(void)take_fd(fd);
+	h->figures.carried++;
+	h->figures.repeated += repeated;
+	return LOSS_NONE;
+}
+
+static void resume_each(struct resumption *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct candidate *c = &r->candidates[i];
+		int *fd = &r->fds[c->to];
+		enum handover_loss loss = LOSS_NO_SOCKET;
+		struct snapshot snapshot;
+
+		if (snapshot_read_slot(r->layout, r->map, c->from, &snapshot) != 1)
+			continue;
+		if (*fd >= 0)
+			loss = resume_one(r, c, &snapshot, fd);
+		if (loss == LOSS_NONE)
+			continue;
+		record_loss(r->handover, &snapshot, loss);
+		if (*fd >= 0) {
+			(void)shutdown(*fd, SHUT_RDWR);
+			close_fd(fd);
+		}
+		vault_forget(&r->handover->vault, c->to);
+		roster_discard(r->roster, c->to);
+	}
+}
+
+static void welcome_strangers(struct resumption *r)
+{
+	for (size_t i = 0; i < r->n_strangers; i++)
+		r->handover->hooks.welcome(r->handover->hooks.context, r->strangers[i]);
+}
+
+/* Opens the vault that was kept, or a new one. */
+static int open_vault(struct handover *h, uint32_t slots)
+{
+	int in = take_fd(&h->ends[0]), out = take_fd(&h->ends[1]);
+
+	if (in >= 0 && out >= 0 && vault_adopt(&h->vault, in, out, slots) == 0)
+		return 1;
+	if (in >= 0 && h->vault.in < 0)
+		close_fd(&in);
+	if (out >= 0 && h->vault.out < 0)
+		close_fd(&out);
+	vault_done(&h->vault);
+	return vault_init(&h->vault, slots);
+}
+
+/* Reads the vault; says what could not be had. */
+static int read_vault(struct resumption *r)
+{
+	int lost = vault_read(&r->handover->vault, r->fds, find_owner, r);
+
+	if (lost > 0)
+		record_note(RECORD_NOT_CARRIED,
+			    "The limit of descriptors (LimitNOFILE=) is too low to take all sockets "
+			    "over: %d messages were cut",
+			    lost);
+	return lost < 0 ? lost : 0;
+}
+
+static int resume_all(struct resumption *r)
+{
+	uint32_t capacity = r->roster->table.header->capacity;
+	int adopted = open_vault(r->handover, capacity);
+	int error = 0;
+
+	if (adopted < 0)
+		return adopted;
+	r->fds = malloc(capacity * sizeof(*r->fds));
+	if (r->fds == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < capacity; i++)
+		r->fds[i] = -1;
+	if (r->handover->resuming)
+		error = list_candidates(r);
+	if (error == 0 && adopted > 0)
+		error = read_vault(r);
+	if (error == 0)
+		resume_each(r);
+	welcome_strangers(r);
+	return error;
+}
+
+int handover_resume(struct handover *h, struct roster *roster)
+{
+	struct snapshot_layout own = {.version = 0};
+	struct resumption r = {.handover = h, .roster = roster};
+	int error;
+
+	h->roster = roster;
+	if (!h->enabled)
+		return 0;
+	r.in_place = h->source.map == NULL;
+	r.map = r.in_place ? roster->table.header : h->source.map;
+	r.layout = r.in_place ? &own : &h->source.layout;
+	if (r.in_place)
+		error = snapshot_read_header(roster->table.header, sizeof(*roster->table.header),
+					     roster->table.header->size, &own);
+	else
+		error = 0;
+	if (error == 0)
+		error = resume_all(&r);
+	free(r.candidates);
+	free(r.fds);
+	free(r.strangers);
+	return error;
+}

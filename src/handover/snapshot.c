@@ -1,0 +1,137 @@
+/* Reading tables of earlier processes; see snapshot.h. */
+#include "handover/snapshot.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "converse/end-reasons.h"
+
+int snapshot_read_header(const void *header, size_t header_size, uint64_t file_size,
+			 struct snapshot_layout *ret_layout)
+{
+	struct table_header h;
+
+	if (header_size < sizeof(h))
+		return -EINVAL;
+	(void)memcpy(&h, header, sizeof(h));
+	if (h.magic != TABLE_MAGIC)
+		return -EINVAL;
+	if (h.version != 1) {
+		*ret_layout = (struct snapshot_layout){.version = h.version};
+		return -ENOTSUP;
+	}
+	if (h.capacity == 0 || h.capacity > TABLE_CAPACITY_MAX ||
+	    !table_header_fits(&h, h.capacity, file_size))
+		return -EINVAL;
+	*ret_layout = (struct snapshot_layout){
+		.version = h.version,
+		.capacity = h.capacity,
+		.head_size = h.head_size,
+		.body_size = h.body_size,
+		.heads_offset = h.heads_offset,
+		.bodies_offset = h.bodies_offset,
+		.size = h.size,
+		.generation = h.generation,
+		.complete = atomic_load(&h.complete) == 1,
+	};
+	return 0;
+}
+
+static bool is_ended(const char *text, size_t room)
+{
+	return memchr(text, '\0', room) != NULL;
+}
+
+/* Whether the numbers of TURN can be those of a conversation. */
+static bool turn_makes_sense(const struct slot_turn *turn)
+{
+	return turn->phase < PHASE_COUNT && turn->mode < MODE_COUNT &&
+	       turn->line_end < LINE_END_COUNT && turn->reason < END_REASON_COUNT &&
+	       turn->in_taken >= turn->in_base && turn->in_taken - turn->in_base <= SLOT_IN_ROOM &&
+	       turn->out_end >= turn->out_base && turn->out_end - turn->out_base <= SLOT_OUT_ROOM;
+}
+
+static bool streams_make_sense(const struct snapshot *s)
+{
+	/* While it lingers, input is thrown away and its place means nothing. */
+	if (s->turn.phase == PHASE_LINGER)
+		return true;
+	return s->in_read >= s->turn.in_taken && s->in_read - s->turn.in_base <= SLOT_IN_ROOM &&
+	       s->out_sent >= s->turn.out_base && s->out_sent <= s->turn.out_end &&
+	       s->in_consumed <= s->in_read;
+}
+
+int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, uint32_t index,
+		       struct snapshot *ret)
+{
+	const char *base = map;
+	const struct slot_body *body =
+		(const void *)(base + layout->bodies_offset + index * layout->body_size);
+	const struct slot_card *card = &body->card;
+	struct slot_head head;
+	uint64_t sequence;
+
+	(void)memcpy(&head, base + layout->heads_offset + index * layout->head_size, sizeof(head));
+	if (atomic_load(&head.stage) != STAGE_LIVE)
+		return 0;
+	sequence = atomic_load(&head.sequence);
+	*ret = (struct snapshot){
+		.cookie = head.cookie,
+		.number = head.number,
+		.opened = head.opened,
+		.in_read = atomic_load(&head.in_read),
+		.out_sent = atomic_load(&head.out_sent),
+		.in_consumed = atomic_load(&head.in_consumed),
+		.crashes = head.crashes,
+		.in_flight = atomic_load(&head.in_flight) != 0,
+		.turn = head.turn[sequence & 1],
+		.peer = "",
+		.listener = "",
+		.responder = "",
+	};
+	(void)memcpy(ret->id, head.id, sizeof(ret->id));
+	if (!is_ended(card->peer, sizeof(card->peer)) ||
+	    !is_ended(card->listener, sizeof(card->listener)) ||
+	    !is_ended(card->responder, sizeof(card->responder)))
+		return -EINVAL;
+	ret->peer = card->peer;
+	ret->listener = card->listener;
+	ret->responder = card->responder;
+	ret->state_version = card->state_version;
+	ret->state_size = card->state_size;
+	ret->state = body->state[sequence & 1];
+	ret->in = body->in;
+	ret->out = body->out;
+	if (!turn_makes_sense(&ret->turn) || !streams_make_sense(ret) ||
+	    ret->state_size > MARCEL_STATE_MAX)
+		return -EINVAL;
+	return 1;
+}
+
+void snapshot_write_slot(const struct snapshot *s, struct slot_head *head, struct slot_body *body)
+{
+	struct slot_card *card = &body->card;
+	uint64_t unsent = s->turn.out_end - s->turn.out_base;
+	uint64_t unread = s->turn.phase == PHASE_LINGER ? 0 : s->in_read - s->turn.in_base;
+
+	(void)memcpy(card->peer, s->peer, strlen(s->peer) + 1);
+	(void)memcpy(card->listener, s->listener, strlen(s->listener) + 1);
+	(void)memcpy(card->responder, s->responder, strlen(s->responder) + 1);
+	card->state_version = s->state_version;
+	card->state_size = s->state_size;
+	(void)memcpy(body->state[0], s->state, s->state_size);
+	(void)memcpy(body->in, s->in, unread);
+	(void)memcpy(body->out, s->out, unsent);
+	head->cookie = s->cookie;
+	head->number = s->number;
+	(void)memcpy(head->id, s->id, sizeof(head->id));
+	head->opened = s->opened;
+	head->crashes = s->crashes;
+	head->turn[0] = s->turn;
+	atomic_store(&head->in_flight, s->in_flight);
+	atomic_store(&head->in_read, s->in_read);
+	atomic_store(&head->out_sent, s->out_sent);
+	atomic_store(&head->in_consumed, s->in_consumed);
+	atomic_store(&head->stage, STAGE_LIVE);
+}
