@@ -18,7 +18,7 @@ as_root() {
 		say "asks sudo to run: $*"
 		sudo "$@"
 	else
-		die "this needs root, and there is no sudo; run as root: $*"
+		die "that takes root's rights, and there is no sudo: run this, or apt-get, as root"
 	fi
 }
 
