@@ -353,12 +353,13 @@ static int read_all(int fd, char **ret_text, size_t *ret_length)
 		ssize_t n;
 
 		if (length == size) {
-			char *more = realloc(text, size + 65536);
+			size_t larger = size > 0 ? 2 * size : 16384;
+			char *more = realloc(text, larger);
 
 			if (more == NULL)
 				return -ENOMEM;
 			text = more;
-			size += 65536;
+			size = larger;
 		}
 		n = read_some(fd, text + length, size - length);
 		if (n < 0)
