@@ -49,6 +49,7 @@ void leftover_open(struct leftover *leftover, const char *path)
 	if (leftover->file == NULL)
 		return;
 	(void)take_fd(&fd);
+	leftover->found = true;
 	if (fread(begin, sizeof(begin), 1, leftover->file) != 1 ||
 	    memcmp(begin, magic, sizeof(begin)) != 0)
 		give_up(leftover, 0);

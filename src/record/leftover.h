@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 /* A leftover file being read; the caller's struct. Begin with LEFTOVER_NONE. */
 struct leftover {
 	FILE *file; /* NULL: there is nothing (more) to read */
+	bool found; /* there was a file of ours, whatever is in it */
 	uint8_t *entry;
 	uint32_t size;
 	uint64_t damaged; /* bytes that made no sense */
