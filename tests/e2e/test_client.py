@@ -1,6 +1,7 @@
 """marcel as a filter: dialects, bytes, ends, and what it says when something is wrong."""
 
 import ctypes
+import fcntl
 import os
 import socket
 import subprocess
@@ -248,6 +249,35 @@ def test_both_sides_may_speak_at_once():
 
     with Server(dialogue) as server:
         run(server.target, text).expect(b"hello\n" + text)
+
+
+def test_an_output_that_is_full_does_not_stop_the_input():
+    """Nobody reads what comes, and still what is said goes out."""
+    full = threading.Event()
+    sent = []
+
+    def dialogue(peer):
+        peer.send(b"hello\n")
+        sent.append(peer.send_until_blocked(b"0123456789abcde\n"))
+        full.set()
+        assert peer.line() == b"stop\n"
+        peer.expect_end()
+
+    output, client_output = os.pipe()
+    fcntl.fcntl(client_output, fcntl.F_SETPIPE_SZ, 8192)
+    with Server(dialogue) as server:
+        client = start(server.target, bufsize=0, stdout=client_output)
+        os.close(client_output)
+        assert full.wait(PATIENCE)
+        client.stdin.write(b"stop\n")
+        client.stdin.close()
+        server.thread.join(PATIENCE)
+        assert not server.thread.is_alive(), "the client waits for somebody to read"
+    with open(output, "rb") as rest:
+        text = rest.read()
+    assert text == b"hello\n" + (b"0123456789abcde\n" * (sent[0] // 16 + 1))[:sent[0]]
+    assert client.wait(PATIENCE) == 0
+    assert client.stderr.read() == b""
 
 
 def test_a_line_is_sent_when_it_is_whole():
