@@ -2,9 +2,13 @@
 #include "base/lock.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Tells what went wrong with which lock, and aborts: nothing shared can be trusted any more. */
 static _Noreturn void broken(const char *what, const char *name, int error)
@@ -82,12 +86,24 @@ bool bell_wait(struct bell *bell, struct lock *lock, usec_t deadline)
 	return true;
 }
 
+static void set_name(pthread_t thread, const char *name)
+{
+	char short_name[16];
+
+	(void)snprintf(short_name, sizeof(short_name), "%.15s", name);
+	(void)pthread_setname_np(thread, short_name);
+}
+
+void thread_name(const char *name)
+{
+	set_name(pthread_self(), name);
+}
+
 int thread_start(pthread_t *ret_thread, const char *name, void *stack, size_t stack_size,
 		 void *(*run)(void *), void *argument)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
-	char short_name[16];
 	int error;
 
 	error = pthread_attr_init(&attributes);
@@ -95,14 +111,14 @@ int thread_start(pthread_t *ret_thread, const char *name, void *stack, size_t st
 		return -error;
 	if (stack != NULL)
 		check(pthread_attr_setstack(&attributes, stack, stack_size), "giving a stack to",
-		      name);
+		      "a thread");
 	error = pthread_create(&thread, &attributes, run, argument);
-	check(pthread_attr_destroy(&attributes), "destroying attributes of", name);
+	check(pthread_attr_destroy(&attributes), "destroying attributes of", "a thread");
 	if (error != 0)
 		return -error;
-	(void)snprintf(short_name, sizeof(short_name), "%.15s", name);
 	/* A thread that has ended already has no name to set (ENOENT); nothing to do about it. */
-	(void)pthread_setname_np(thread, short_name);
+	if (name != NULL)
+		set_name(thread, name);
 	*ret_thread = thread;
 	return 0;
 }
@@ -110,4 +126,21 @@ int thread_start(pthread_t *ret_thread, const char *name, void *stack, size_t st
 void thread_join(pthread_t thread)
 {
 	check(pthread_join(thread, NULL), "joining", "a thread");
+}
+
+void thread_detach(pthread_t thread)
+{
+	check(pthread_detach(thread), "detaching", "a thread");
+}
+
+void gate_wait(struct gate *gate)
+{
+	while (atomic_load_explicit(&gate->open, memory_order_acquire) == 0)
+		(void)syscall(SYS_futex, &gate->open, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+void gate_open(struct gate *gate)
+{
+	atomic_store_explicit(&gate->open, 1, memory_order_release);
+	(void)syscall(SYS_futex, &gate->open, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }

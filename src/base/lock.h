@@ -9,7 +9,9 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/clock.h"
 
@@ -62,15 +64,41 @@ void bell_ring_all(struct bell *bell);
 bool bell_wait(struct bell *bell, struct lock *lock, usec_t deadline) REQUIRES_LOCK(lock);
 
 /*
- * Starts a thread that runs RUN(ARGUMENT) with all signals blocked but those a conversation is
- * woken with (see converse/wake.h) and is named NAME (cut to 15 bytes, as the kernel does). STACK
- * and STACK_SIZE give it a stack of the caller's, which must live until the thread is joined; a
- * NULL STACK takes one from the C library. The caller must join *RET_THREAD.
+ * Starts a thread that runs RUN(ARGUMENT), with the caller's signal mask. It is named NAME (cut to
+ * 15 bytes, as the kernel does), or not at all if that is NULL: naming another thread goes through
+ * /proc and costs as much as starting it, so a thread that is one of many names itself. STACK and
+ * STACK_SIZE give it a stack of the caller's, which must live until the thread is joined; a NULL
+ * STACK takes one from the C library. The caller must join *RET_THREAD.
  *
  * Returns 0, or -EAGAIN (no memory or too many tasks) and leaves nothing behind.
  */
 int thread_start(pthread_t *ret_thread, const char *name, void *stack, size_t stack_size,
 		 void *(*run)(void *), void *argument);
 
+/* Names the calling thread, as thread_start() would. */
+void thread_name(const char *name);
+
 /* Waits until THREAD has ended and releases it. */
 void thread_join(pthread_t thread);
+
+/* Leaves THREAD to itself, asleep in a call that may never return; nobody may join it any more. */
+void thread_detach(pthread_t thread);
+
+/*
+ * A gate: closed at first, opened once, for ever. Any number of threads wait before it and all go
+ * on at the same time, without taking a lock one after another (futex(2)).
+ */
+struct gate {
+	_Atomic uint32_t open;
+};
+
+#define GATE_INIT         \
+	{                 \
+		.open = 0 \
+	}
+
+/* Waits until GATE is open; costs one load if it is. Any thread. */
+void gate_wait(struct gate *gate);
+
+/* Opens GATE. Any thread. */
+void gate_open(struct gate *gate);

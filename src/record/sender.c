@@ -343,6 +343,7 @@ bool sender_stop(struct sender *sender, usec_t deadline, bool leave)
 		free_sender(sender);
 		return true;
 	}
+	thread_detach(sender->thread);
 	sender->next_left = left_behind;
 	left_behind = sender;
 	return false;
