@@ -32,12 +32,12 @@
 
 static uint64_t in_read(const struct conversation *c)
 {
-	return atomic_load_explicit(&c->head->in_read, memory_order_relaxed);
+	return atomic_load_explicit(&c->slot.head->in_read, memory_order_relaxed);
 }
 
 static uint64_t out_sent(const struct conversation *c)
 {
-	return atomic_load_explicit(&c->head->out_sent, memory_order_relaxed);
+	return atomic_load_explicit(&c->slot.head->out_sent, memory_order_relaxed);
 }
 
 /* Notes what wakers want. */
@@ -83,17 +83,17 @@ static enum end_reason wire_reason(int error)
 /* Sends all committed output. Returns END_NONE, or why it could not. */
 static enum end_reason flush(struct conversation *c)
 {
-	const struct slot_turn *turn = slot_turn(c->head);
+	const struct slot_turn *turn = slot_turn(c->slot.head);
 	uint64_t sent = out_sent(c);
 
 	while (sent < turn->out_end) {
-		const char *from = c->body->out + (sent - turn->out_base);
+		const char *from = slot_out(&c->slot, turn) + (sent - turn->out_base);
 		ssize_t n = wire_send(&c->wire, from, (size_t)(turn->out_end - sent),
 				      c->origin.face->dialogue.idle_timeout);
 
 		if (n >= 0) {
 			sent += (uint64_t)n;
-			atomic_store_explicit(&c->head->out_sent, sent, memory_order_release);
+			atomic_store_explicit(&c->slot.head->out_sent, sent, memory_order_release);
 			continue;
 		}
 		if (n == -EINTR) {
@@ -106,16 +106,6 @@ static enum end_reason flush(struct conversation *c)
 		return n == -EAGAIN ? END_UNREAD : wire_reason((int)n);
 	}
 	return END_NONE;
-}
-
-/* Gives back what a large reply or message took, when nothing of it is needed any more. */
-static void trim(struct conversation *c)
-{
-	const struct slot_turn *turn = slot_turn(c->head);
-
-	if (turn->out_end - turn->out_base > KEEP_AT_MOST && out_sent(c) == turn->out_end)
-		table_release_range(c->body->out + KEEP_AT_MOST,
-				    sizeof(c->body->out) - KEEP_AT_MOST);
 }
 
 /* Ends the dialogue with TURN, for REASON; the farewell follows if WITH_FAREWELL. */
@@ -138,7 +128,7 @@ static enum end_reason part(struct conversation *c)
 	struct turn turn;
 
 	if (c->framer.mode == MODE_RAW || c->framer.mode == MODE_RAW_ONLY ||
-	    slot_turn(c->head)->out_end - out_sent(c) >= FLUSH_AT)
+	    slot_turn(c->slot.head)->out_end - out_sent(c) >= FLUSH_AT)
 		broken = flush(c);
 	if (broken != END_NONE)
 		return broken;
@@ -288,9 +278,9 @@ static enum end_reason answer_all(struct conversation *c, enum framer_input inpu
 {
 	enum end_reason broken = END_NONE;
 
-	while (broken == END_NONE && slot_turn(c->head)->phase == PHASE_DIALOGUE) {
-		const struct slot_turn *turn = slot_turn(c->head);
-		const char *bytes = c->body->in + (turn->in_taken - turn->in_base);
+	while (broken == END_NONE && slot_turn(c->slot.head)->phase == PHASE_DIALOGUE) {
+		const struct slot_turn *turn = slot_turn(c->slot.head);
+		const char *bytes = slot_in(&c->slot, turn) + (turn->in_taken - turn->in_base);
 		size_t length = (size_t)(in_read(c) - turn->in_taken);
 		struct frame frame;
 
@@ -320,32 +310,62 @@ static enum end_reason answer_all(struct conversation *c, enum framer_input inpu
 	return broken;
 }
 
+/* Moves what is unanswered of the input to the front of the near or the far buffer. */
+static void move_input(struct conversation *c, bool far)
+{
+	const struct slot_turn *turn = slot_turn(c->slot.head);
+	const char *rest = slot_in(&c->slot, turn) + (turn->in_taken - turn->in_base);
+	struct slot_turn *next = slot_next(c->slot.head);
+
+	if (far)
+		next->flags |= TURN_IN_FAR;
+	else
+		next->flags &= (uint8_t)~TURN_IN_FAR;
+	(void)memcpy(slot_in(&c->slot, next), rest, (size_t)(in_read(c) - turn->in_taken));
+	next->in_base = next->in_taken;
+	slot_commit(c->slot.head);
+}
+
 /*
- * Moves the rest of an unfinished message to the front of the input buffer, when that overwrites
- * none of it; the buffer is long enough that this is so before room gets short.
+ * Sees to it that there is room for more input, before each wait. The rest of an unfinished message
+ * is moved where it overwrites none of itself: from near to far when it is too long for the near
+ * buffer or input comes in large pieces; back when the far buffer is empty; to the front of the
+ * far buffer, which is long enough that this is possible before its room gets short.
  */
 static void make_room(struct conversation *c)
 {
-	const struct slot_turn *turn = slot_turn(c->head);
+	const struct slot_turn *turn = slot_turn(c->slot.head);
 	size_t offset = (size_t)(turn->in_taken - turn->in_base);
 	size_t rest = (size_t)(in_read(c) - turn->in_taken);
-	struct slot_turn *next;
+	bool far = (turn->flags & TURN_IN_FAR) != 0;
 
-	if (offset == 0 || rest > offset || (offset < KEEP_AT_MOST && rest > 256))
-		return;
-	(void)memcpy(c->body->in, c->body->in + offset, rest);
-	next = slot_next(c->head);
-	next->in_base = next->in_taken;
-	slot_commit(c->head);
-	if (offset + rest > KEEP_AT_MOST && rest <= KEEP_AT_MOST)
-		table_release_range(c->body->in + KEEP_AT_MOST, sizeof(c->body->in) - KEEP_AT_MOST);
+	if (!far && (c->bulk || offset + rest == SLOT_NEAR_IN)) {
+		move_input(c, true);
+	} else if (far && !c->bulk && rest == 0) {
+		move_input(c, false);
+		if (c->far_used > KEEP_AT_MOST)
+			table_release_range(c->slot.far->in + KEEP_AT_MOST,
+					    SLOT_FAR_IN - KEEP_AT_MOST);
+		c->far_used = 0;
+	} else if (far && rest <= offset && (offset >= KEEP_AT_MOST || rest <= 256) && offset > 0) {
+		move_input(c, true);
+	}
+}
+
+/* Gives back what a large reply took, when it is sent and nothing else is to be said yet. */
+static void trim_output(struct conversation *c)
+{
+	const struct slot_turn *turn = slot_turn(c->slot.head);
+
+	if ((turn->flags & TURN_OUT_FAR) != 0 && turn->out_end - turn->out_base > KEEP_AT_MOST)
+		table_release_range(c->slot.far->out + KEEP_AT_MOST, SLOT_FAR_OUT - KEEP_AT_MOST);
 }
 
 /* How long the next wait may take, and what it means when it has passed without input. */
 static usec_t next_timeout(struct conversation *c, bool pause, enum marcel_wake *ret_event)
 {
 	const struct dialogue *dialogue = &c->origin.face->dialogue;
-	uint64_t wake_at = slot_turn(c->head)->wake_at;
+	uint64_t wake_at = slot_turn(c->slot.head)->wake_at;
 	usec_t timeout = dialogue->idle_timeout;
 	usec_t now, left;
 
@@ -369,11 +389,11 @@ static void took_input(struct conversation *c, size_t offset, size_t length)
 {
 	uint64_t read = in_read(c) + length;
 
-	atomic_store_explicit(&c->head->in_read, read, memory_order_release);
+	atomic_store_explicit(&c->slot.head->in_read, read, memory_order_release);
 	if (!c->wire.peeks)
 		return;
-	wire_consume(&c->wire, c->body->in + offset, length);
-	atomic_store_explicit(&c->head->in_consumed, read, memory_order_release);
+	wire_consume(&c->wire, slot_in(&c->slot, slot_turn(c->slot.head)) + offset, length);
+	atomic_store_explicit(&c->slot.head->in_consumed, read, memory_order_release);
 }
 
 /* Waits for input, mail or time, and says what came of it in *RET_INPUT. */
@@ -388,24 +408,29 @@ static enum end_reason wait_for_input(struct conversation *c, bool pause,
 
 	turn_is_over(c);
 	make_room(c);
-	trim(c);
-	turn = slot_turn(c->head);
+	trim_output(c);
+	turn = slot_turn(c->slot.head);
 	offset = (size_t)(in_read(c) - turn->in_base);
-	room = sizeof(c->body->in) - offset;
+	room = slot_in_room(turn) - offset;
+	if (room > RECEIVE_AT_MOST)
+		room = RECEIVE_AT_MOST;
 	timeout = next_timeout(c, pause, &timeout_event);
-	n = wire_receive(&c->wire, c->body->in + offset,
-			 room < RECEIVE_AT_MOST ? room : RECEIVE_AT_MOST, timeout);
+	n = wire_receive(&c->wire, slot_in(&c->slot, turn) + offset, room, timeout);
 	*ret_input = FRAMER_MORE_TO_COME;
 	if (n > 0) {
 		c->quiet_since = 0;
+		/* A piece that filled the near buffer's room has a successor, most likely. */
+		c->bulk = (size_t)n >= SLOT_NEAR_IN / 2 && ((size_t)n == room || c->bulk);
+		if ((turn->flags & TURN_IN_FAR) != 0 && offset + (size_t)n > c->far_used)
+			c->far_used = offset + (size_t)n;
 		took_input(c, offset, (size_t)n);
 		return END_NONE;
 	}
 	if (n == 0) {
-		struct slot_turn *next = slot_next(c->head);
+		struct slot_turn *next = slot_next(c->slot.head);
 
 		next->flags |= TURN_INPUT_END;
-		slot_commit(c->head);
+		slot_commit(c->slot.head);
 		*ret_input = FRAMER_END;
 		return END_NONE;
 	}
@@ -428,11 +453,11 @@ static enum end_reason converse(struct conversation *c)
 	enum end_reason broken = END_NONE;
 	bool pause = false;
 
-	if ((slot_turn(c->head)->flags & TURN_INPUT_END) != 0)
+	if ((slot_turn(c->slot.head)->flags & TURN_INPUT_END) != 0)
 		input = FRAMER_END;
-	while (broken == END_NONE && slot_turn(c->head)->phase == PHASE_DIALOGUE) {
+	while (broken == END_NONE && slot_turn(c->slot.head)->phase == PHASE_DIALOGUE) {
 		broken = answer_all(c, input, &pause);
-		if (broken != END_NONE || slot_turn(c->head)->phase != PHASE_DIALOGUE)
+		if (broken != END_NONE || slot_turn(c->slot.head)->phase != PHASE_DIALOGUE)
 			break;
 		if (input == FRAMER_END)
 			broken = event(c, MARCEL_WAKE_EOF, END_INPUT);
@@ -463,9 +488,9 @@ static bool linger(struct conversation *c)
 			return true;
 		if (c->stopping && wire_is_settled(&c->wire))
 			return false;
-		n = wire_receive(&c->wire, c->body->in, RECEIVE_AT_MOST, left);
+		n = wire_receive(&c->wire, c->slot.near->in, SLOT_NEAR_IN, left);
 		if (n > 0 && c->wire.peeks)
-			wire_consume(&c->wire, c->body->in, (size_t)n);
+			wire_consume(&c->wire, c->slot.near->in, (size_t)n);
 		if (n == -EINTR) {
 			if (interrupted(c) != END_NONE)
 				return true;
@@ -478,11 +503,11 @@ static bool linger(struct conversation *c)
 
 static void record_end(const struct conversation *c, enum end_reason reason)
 {
-	const struct slot_turn *turn = slot_turn(c->head);
+	const struct slot_turn *turn = slot_turn(c->slot.head);
 	struct record_about about = turn_about(c);
 	usec_t now = clock_realtime();
 	/* The wall clock may have been set back meanwhile. */
-	usec_t lasted = now > c->head->opened ? now - c->head->opened : 0;
+	usec_t lasted = now > c->slot.head->opened ? now - c->slot.head->opened : 0;
 	char messages[24], in[24], out[24], duration[24];
 	struct record_field fields[] = {
 		{"MARCEL_REASON", end_reason_name(reason)},
@@ -509,9 +534,9 @@ static enum end_reason say_farewell(struct conversation *c)
 
 	if (broken != END_NONE)
 		return broken;
-	next = slot_next(c->head);
+	next = slot_next(c->slot.head);
 	next->phase = PHASE_LINGER;
-	slot_commit(c->head);
+	slot_commit(c->slot.head);
 	return END_NONE;
 }
 
@@ -528,33 +553,35 @@ static enum end_reason go_through_phases(struct conversation *c)
 {
 	enum end_reason broken = END_NONE;
 
-	while (broken == END_NONE && slot_turn(c->head)->phase == PHASE_GREETING)
+	while (broken == END_NONE && slot_turn(c->slot.head)->phase == PHASE_GREETING)
 		broken = greet(c);
 	if (broken == END_NONE)
 		broken = converse(c);
-	if (broken == END_NONE && slot_turn(c->head)->phase == PHASE_PARTING)
+	if (broken == END_NONE && slot_turn(c->slot.head)->phase == PHASE_PARTING)
 		broken = part(c);
-	if (broken == END_NONE && slot_turn(c->head)->phase == PHASE_FAREWELL)
+	if (broken == END_NONE && slot_turn(c->slot.head)->phase == PHASE_FAREWELL)
 		broken = say_farewell(c);
 	return broken;
 }
 
 void conversation_run(struct conversation *c)
 {
-	bool was_over = slot_turn(c->head)->phase == PHASE_LINGER;
+	bool was_over = slot_turn(c->slot.head)->phase == PHASE_LINGER;
 	enum end_reason broken;
 	bool reset;
 
 	wire_attach(&c->wire);
-	if (slot_turn(c->head)->phase == PHASE_GREETING && slot_turn(c->head)->out_end == 0)
+	if (slot_turn(c->slot.head)->phase == PHASE_GREETING &&
+	    slot_turn(c->slot.head)->out_end == 0)
 		record_beginning(c);
 	broken = go_through_phases(c);
 	turn_is_over(c);
 	if (broken != END_HANDOVER && !was_over)
-		record_end(c, broken != END_NONE ? broken
-						 : (enum end_reason)slot_turn(c->head)->reason);
+		record_end(c, broken != END_NONE
+				      ? broken
+				      : (enum end_reason)slot_turn(c->slot.head)->reason);
 	reset = broken != END_NONE;
-	if (broken == END_NONE && (slot_turn(c->head)->flags & TURN_INPUT_END) == 0)
+	if (broken == END_NONE && (slot_turn(c->slot.head)->flags & TURN_INPUT_END) == 0)
 		reset = linger(c);
 	if (c->frozen && !c->aborted) {
 		c->handed_over = true;

@@ -28,8 +28,7 @@ struct conversation_origin {
 
 struct conversation {
 	uint32_t index; /* of its slot */
-	struct slot_head *head;
-	struct slot_body *body;
+	struct slot slot;
 	struct conversation_origin origin;
 	/* The face's responder, or the one it was resumed with, and what its load() made. */
 	const struct marcel_responder_ops *responder;
@@ -40,6 +39,8 @@ struct conversation {
 
 	struct wire wire;
 	struct framer framer;
+	size_t far_used;    /* how far the far input buffer was filled since it was last trimmed */
+	bool bulk;          /* input comes in large pieces: the far buffer suits it */
 	usec_t quiet_since; /* when the present wait for the client began, once a timer needs it;
 			       else 0 */
 	bool stopping;      /* MAIL_STOP came */

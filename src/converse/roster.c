@@ -75,8 +75,6 @@ int roster_init(struct roster *roster, struct table *table, const char *number_f
 	*roster = (struct roster){.table = *table, .event = -1, .hooks = *hooks};
 	*table = (struct table){.fd = -1};
 	lock_init(&roster->lock, "the finished");
-	lock_init(&roster->gate_lock, "the gate");
-	bell_init(&roster->gate_bell);
 	lock_init(&roster->turnstile, "the turnstile");
 	r = stacks_init(&roster->stacks, capacity);
 	if (r < 0)
@@ -105,8 +103,6 @@ void roster_done(struct roster *roster)
 	stacks_done(&roster->stacks);
 	table_done(&roster->table);
 	lock_done(&roster->lock);
-	lock_done(&roster->gate_lock);
-	bell_done(&roster->gate_bell);
 	lock_done(&roster->turnstile);
 }
 
@@ -133,10 +129,7 @@ struct start {
 static void wait_at_gate(struct roster *roster, struct conversation *c)
 {
 	wire_rest(&c->wire);
-	lock_take(&roster->gate_lock);
-	while (!roster->gate_open)
-		(void)bell_wait(&roster->gate_bell, &roster->gate_lock, USEC_NEVER);
-	lock_drop(&roster->gate_lock);
+	gate_wait(&roster->gate);
 	if (c->turnstile != NULL)
 		lock_take(c->turnstile);
 	wire_work(&c->wire);
@@ -147,24 +140,29 @@ static void *run(void *argument)
 	struct start start = *(struct start *)argument;
 	struct conversation *c = &start.roster->conversations[start.index];
 
+	char name[32];
+
 	free(argument);
 	wait_at_gate(start.roster, c);
+	(void)snprintf(name, sizeof(name), "conv-%" PRIu64, c->slot.head->number);
+	thread_name(name);
 	conversation_run(c);
 	finish(start.roster, start.index);
 	return NULL;
 }
 
-static void fill_body(struct slot_body *body, const struct roster_arrival *arrival)
+static void fill_card(const struct slot *slot, const struct roster_arrival *arrival)
 {
 	const struct marcel_responder_ops *ops = arrival->origin.face->responder;
-	struct slot_card *card = &body->card;
+	struct slot_card *card = &slot->near->card;
 
 	(void)snprintf(card->peer, sizeof(card->peer), "%s", arrival->peer);
 	(void)snprintf(card->listener, sizeof(card->listener), "%s", arrival->listener);
 	(void)snprintf(card->responder, sizeof(card->responder), "%s", ops->name);
 	card->state_version = ops->state_version;
 	card->state_size = (uint32_t)ops->state_size;
-	(void)memset(body->state[0], 0, ops->state_size);
+	if (ops->state_size > 0)
+		(void)memset(slot->states->area[0], 0, ops->state_size);
 }
 
 /* A slot as it is before the first byte. */
@@ -217,9 +215,9 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 			const struct roster_resumption *how)
 {
 	struct conversation *c = &roster->conversations[index];
-	struct slot_head *head = &roster->table.heads[index];
+	struct slot slot = table_slot(&roster->table, index);
+	struct slot_head *head = slot.head;
 	struct start *start = malloc(sizeof(*start));
-	char name[32];
 	size_t stack_size = 0;
 	void *stack;
 	int r;
@@ -229,8 +227,7 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 	*start = (struct start){.roster = roster, .index = index};
 	*c = (struct conversation){
 		.index = index,
-		.head = head,
-		.body = &roster->table.bodies[index],
+		.slot = slot,
 		.origin = how->origin,
 		.responder = how->responder,
 		.shared = how->shared,
@@ -239,9 +236,8 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 	};
 	wire_init(&c->wire, fd);
 	c->wire.peeks = roster->hooks.keep != NULL && !is_tcp(fd);
-	(void)snprintf(name, sizeof(name), "conv-%" PRIu64, head->number);
 	stack = stacks_get(&roster->stacks, index, &stack_size);
-	r = thread_start(&c->thread, name, stack, stack_size, run, start);
+	r = thread_start(&c->thread, NULL, stack, stack_size, run, start);
 	if (r < 0) {
 		free(start);
 		(void)take_fd(&c->wire.fd); /* it stays the caller's */
@@ -261,16 +257,16 @@ int roster_begin(struct roster *roster, int fd, const struct roster_arrival *arr
 		.responder = face->responder,
 		.shared = face->responder_shared,
 	};
-	struct slot_head *head;
+	struct slot slot;
 	uint32_t index;
 	int r;
 
 	if (roster->n_free == 0)
 		return -ENOSPC;
 	index = roster->free[roster->n_free - 1];
-	head = &roster->table.heads[index];
-	fill_body(&roster->table.bodies[index], arrival);
-	fill_head(roster, head, fd, face);
+	slot = table_slot(&roster->table, index);
+	fill_card(&slot, arrival);
+	fill_head(roster, slot.head, fd, face);
 	if (roster->hooks.keep != NULL) {
 		if (!is_tcp(fd))
 			start_peeking(fd);
@@ -278,7 +274,7 @@ int roster_begin(struct roster *roster, int fd, const struct roster_arrival *arr
 	}
 	r = start_thread(roster, index, fd, &how);
 	if (r < 0) {
-		atomic_store_explicit(&head->stage, STAGE_FREE, memory_order_release);
+		atomic_store_explicit(&slot.head->stage, STAGE_FREE, memory_order_release);
 		if (roster->hooks.unkeep != NULL)
 			roster->hooks.unkeep(roster->hooks.context, index);
 		return r;
@@ -306,10 +302,7 @@ int roster_resume(struct roster *roster, uint32_t index, int fd,
 
 void roster_open_gate(struct roster *roster)
 {
-	lock_take(&roster->gate_lock);
-	roster->gate_open = true;
-	bell_ring_all(&roster->gate_bell);
-	lock_drop(&roster->gate_lock);
+	gate_open(&roster->gate);
 }
 
 /* Frees slot INDEX: the last WARM_SLOTS of the free ones keep their memory, the others none. */
@@ -322,7 +315,7 @@ static void free_slot(struct roster *roster, uint32_t index)
 		roster->free[roster->n_free] = index;
 		roster->warm++;
 	} else {
-		table_release_body(&roster->table, index);
+		table_release_slot(&roster->table, index);
 		stacks_release(&roster->stacks, index);
 		roster->free[roster->n_free] = *lowest_warm;
 		*lowest_warm = index;
@@ -385,6 +378,39 @@ static bool wake_one(struct conversation *c, unsigned mail)
 {
 	wire_wake(&c->wire, mail);
 	return false;
+}
+
+/*
+ * Whether another process can only carry on exactly where C stands if its thread has stopped: the
+ * kernel does not count for its socket, or its responder has something to save.
+ */
+static bool must_freeze(const struct conversation *c)
+{
+	return c->wire.peeks || c->responder->save != NULL;
+}
+
+static bool freeze_one(struct conversation *c, unsigned unused)
+{
+	(void)unused;
+	if (must_freeze(c))
+		wire_wake(&c->wire, MAIL_FREEZE);
+	return false;
+}
+
+static bool is_moving(struct conversation *c, unsigned unused)
+{
+	(void)unused;
+	return must_freeze(c);
+}
+
+void roster_freeze(struct roster *roster)
+{
+	(void)each_live(roster, freeze_one, 0);
+}
+
+bool roster_is_frozen(struct roster *roster)
+{
+	return each_live(roster, is_moving, 0) == NULL;
 }
 
 void roster_wake_all(struct roster *roster, unsigned mail)

@@ -63,9 +63,7 @@ struct roster {
 	 * The gate: threads of conversations that are resumed wait behind it, or they would take
 	 * the processor from the thread that starts them.
 	 */
-	struct lock gate_lock;
-	struct bell gate_bell;
-	bool gate_open; /* under gate_lock */
+	struct gate gate;
 
 	/* Conversations that a process died in take their first turns one after another. */
 	struct lock turnstile;
@@ -133,6 +131,15 @@ uint32_t roster_reap(struct roster *roster);
 
 /* Puts MAIL (MAIL_* bits) into every live conversation's box and wakes it. */
 void roster_wake_all(struct roster *roster, unsigned mail);
+
+/*
+ * Asks the threads to stop where they are, for another process to carry on, but for those that need
+ * not: a conversation on TCP whose responder has nothing to save can be left in the middle of
+ * whatever it does (handover.c). roster_is_frozen() says whether all that were asked have stopped
+ * and were reaped.
+ */
+void roster_freeze(struct roster *roster);
+bool roster_is_frozen(struct roster *roster);
 
 /*
  * A live conversation whose thread owed progress at the last call already and has made none since,

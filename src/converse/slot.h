@@ -60,6 +60,8 @@ enum slot_line_end {
 #define TURN_AGAIN     0x01 /* the message at in_taken was begun: the responder has more to say */
 #define TURN_AFTER_RAW 0x02 /* the last message was answered as raw: swallow an LF that follows */
 #define TURN_INPUT_END 0x04 /* the client has closed its sending side, and all of it was read */
+#define TURN_IN_FAR    0x08 /* the input buffer is the far one */
+#define TURN_OUT_FAR   0x10 /* the output buffer is the far one */
 
 /* One more than the last value of each. */
 #define PHASE_COUNT    (PHASE_LINGER + 1)
@@ -107,7 +109,7 @@ struct slot_head {
 };
 static_assert(sizeof(struct slot_head) == SLOT_HEAD_SIZE, "heads are a power of two");
 
-#define SLOT_PEER_MAX      512
+#define SLOT_PEER_MAX      192
 #define SLOT_LISTENER_MAX  256
 #define SLOT_RESPONDER_MAX 64
 
@@ -121,28 +123,68 @@ struct slot_card {
 };
 
 /*
- * The large part of a slot, in virtual memory: pages come into being when they are first used and
- * are given back when the conversation ends. The input buffer is twice as long as a message may
- * be, so that the rest of one can always be moved to the front without overlapping itself.
+ * NOTE ON NEAR AND FAR. Most conversations are idle and say little. What they need lies near: one
+ * page a slot, pages side by side, so that 19,000 of them cost little memory and few page tables,
+ * and are soon there again when another process takes over. Larger messages and replies go into the
+ * far buffers, in virtual memory whose pages come into being when they are first used. Which buffer
+ * holds a stream is a flag of the turn, so that a move from one to the other is a commit like any.
+ *
+ * The far input buffer is twice as long as a message may be, so that the rest of one can always be
+ * moved to the front without overlapping itself.
  */
-#define SLOT_PAGE         4096
-#define SLOT_CARD_ROOM    SLOT_PAGE
-#define SLOT_BUFFER_SLACK (64 * 1024)
-#define SLOT_MESSAGE_ROOM (DIALOGUE_MESSAGE_MAX + SLOT_BUFFER_SLACK)
-#define SLOT_IN_ROOM      (2 * SLOT_MESSAGE_ROOM)
-#define SLOT_OUT_ROOM     (MARCEL_REPLY_MAX + 2 * SLOT_BUFFER_SLACK)
+#define SLOT_NEAR_SIZE 4096
+#define SLOT_NEAR_IN   1776
+#define SLOT_NEAR_OUT  (SLOT_NEAR_SIZE - SLOT_NEAR_IN - sizeof(struct slot_card))
+#define SLOT_FAR_SLACK ((size_t)64 * 1024)
+#define SLOT_FAR_IN    (2 * (DIALOGUE_MESSAGE_MAX + SLOT_FAR_SLACK))
+#define SLOT_FAR_OUT   (MARCEL_REPLY_MAX + 2 * SLOT_FAR_SLACK)
 
-struct slot_body {
-	union {
-		struct slot_card card;
-		char card_room[SLOT_CARD_ROOM];
-	};
-	char state[2][MARCEL_STATE_MAX];
-	char in[SLOT_IN_ROOM];
-	char out[SLOT_OUT_ROOM];
+struct slot_near {
+	struct slot_card card;
+	char in[SLOT_NEAR_IN];
+	char out[SLOT_NEAR_OUT];
 };
-static_assert(sizeof(struct slot_card) <= SLOT_CARD_ROOM, "the card fits its page");
-static_assert(sizeof(struct slot_body) % SLOT_PAGE == 0, "bodies are whole pages");
+static_assert(sizeof(struct slot_near) == SLOT_NEAR_SIZE, "the near part is a page");
+
+struct slot_states {
+	char area[2][MARCEL_STATE_MAX];
+};
+
+struct slot_far {
+	char in[SLOT_FAR_IN];
+	char out[SLOT_FAR_OUT];
+};
+static_assert(sizeof(struct slot_far) % 4096 == 0, "far parts are whole pages");
+
+/* The parts of one slot. */
+struct slot {
+	struct slot_head *head;
+	struct slot_near *near;
+	struct slot_states *states;
+	struct slot_far *far;
+};
+
+/* The input buffer of TURN, and its room in bytes. */
+static inline char *slot_in(const struct slot *slot, const struct slot_turn *turn)
+{
+	return (turn->flags & TURN_IN_FAR) != 0 ? slot->far->in : slot->near->in;
+}
+
+static inline size_t slot_in_room(const struct slot_turn *turn)
+{
+	return (turn->flags & TURN_IN_FAR) != 0 ? SLOT_FAR_IN : SLOT_NEAR_IN;
+}
+
+/* The output buffer of TURN, and its room in bytes. */
+static inline char *slot_out(const struct slot *slot, const struct slot_turn *turn)
+{
+	return (turn->flags & TURN_OUT_FAR) != 0 ? slot->far->out : slot->near->out;
+}
+
+static inline size_t slot_out_room(const struct slot_turn *turn)
+{
+	return (turn->flags & TURN_OUT_FAR) != 0 ? SLOT_FAR_OUT : SLOT_NEAR_OUT;
+}
 
 /* The half in force. Conversation's thread, or anybody once that thread is gone. */
 static inline const struct slot_turn *slot_turn(const struct slot_head *head)
@@ -169,12 +211,15 @@ static inline void slot_commit(struct slot_head *head)
 }
 
 /* The responder's state in force / the other area, for the turn being prepared. */
-static inline char *slot_state(const struct slot_head *head, struct slot_body *body)
+static inline char *slot_state(const struct slot *slot)
 {
-	return body->state[atomic_load_explicit(&head->sequence, memory_order_relaxed) & 1];
+	return slot->states
+		->area[atomic_load_explicit(&slot->head->sequence, memory_order_relaxed) & 1];
 }
 
-static inline char *slot_next_state(const struct slot_head *head, struct slot_body *body)
+static inline char *slot_next_state(const struct slot *slot)
 {
-	return body->state[(atomic_load_explicit(&head->sequence, memory_order_relaxed) + 1) & 1];
+	uint64_t sequence = atomic_load_explicit(&slot->head->sequence, memory_order_relaxed);
+
+	return slot->states->area[(sequence + 1) & 1];
 }

@@ -7,9 +7,11 @@
 
 #include "base/cleanup.h"
 
+#define TABLE_PAGE 4096
+
 static uint64_t round_to_page(uint64_t size)
 {
-	return (size + SLOT_PAGE - 1) / SLOT_PAGE * SLOT_PAGE;
+	return (size + TABLE_PAGE - 1) / TABLE_PAGE * TABLE_PAGE;
 }
 
 static struct table_header layout(uint32_t capacity)
@@ -19,15 +21,19 @@ static struct table_header layout(uint32_t capacity)
 		.version = TABLE_VERSION,
 		.capacity = capacity,
 		.head_size = sizeof(struct slot_head),
-		.body_size = sizeof(struct slot_body),
-		.ring_offset = SLOT_PAGE,
+		.near_size = sizeof(struct slot_near),
+		.states_size = sizeof(struct slot_states),
+		.far_size = sizeof(struct slot_far),
+		.ring_offset = TABLE_PAGE,
 		.ring_size = TABLE_RING_SIZE,
 	};
 
 	header.heads_offset = header.ring_offset + header.ring_size;
-	header.bodies_offset =
+	header.near_offset =
 		header.heads_offset + round_to_page(capacity * sizeof(struct slot_head));
-	header.size = header.bodies_offset + capacity * sizeof(struct slot_body);
+	header.states_offset = header.near_offset + capacity * sizeof(struct slot_near);
+	header.far_offset = header.states_offset + capacity * sizeof(struct slot_states);
+	header.size = header.far_offset + capacity * sizeof(struct slot_far);
 	atomic_init(&header.next_number, 1);
 	return header;
 }
@@ -57,7 +63,9 @@ static void find_parts(struct table *table)
 	char *map = (char *)table->header;
 
 	table->heads = (struct slot_head *)(void *)(map + table->header->heads_offset);
-	table->bodies = (struct slot_body *)(void *)(map + table->header->bodies_offset);
+	table->near = (struct slot_near *)(void *)(map + table->header->near_offset);
+	table->states = (struct slot_states *)(void *)(map + table->header->states_offset);
+	table->far = (struct slot_far *)(void *)(map + table->header->far_offset);
 	table->ring = map + table->header->ring_offset;
 }
 
@@ -88,10 +96,13 @@ bool table_header_fits(const struct table_header *header, uint32_t capacity, uin
 	struct table_header ours = layout(capacity);
 
 	return header->magic == ours.magic && header->version == ours.version &&
-	       header->capacity == capacity && header->head_size == ours.head_size &&
-	       header->body_size == ours.body_size && header->ring_offset == ours.ring_offset &&
+	       header->capacity == ours.capacity && header->head_size == ours.head_size &&
+	       header->near_size == ours.near_size && header->states_size == ours.states_size &&
+	       header->far_size == ours.far_size && header->ring_offset == ours.ring_offset &&
 	       header->ring_size == ours.ring_size && header->heads_offset == ours.heads_offset &&
-	       header->bodies_offset == ours.bodies_offset && header->size == ours.size &&
+	       header->near_offset == ours.near_offset &&
+	       header->states_offset == ours.states_offset &&
+	       header->far_offset == ours.far_offset && header->size == ours.size &&
 	       size == ours.size;
 }
 
@@ -123,7 +134,19 @@ void table_release_range(void *from, size_t size)
 	(void)madvise(from, size, MADV_REMOVE);
 }
 
-void table_release_body(struct table *table, uint32_t index)
+void table_release_slot(struct table *table, uint32_t index)
 {
-	table_release_range(&table->bodies[index], sizeof(struct slot_body));
+	table_release_range(&table->near[index], sizeof(*table->near));
+	table_release_range(&table->states[index], sizeof(*table->states));
+	table_release_range(&table->far[index], sizeof(*table->far));
+}
+
+struct slot table_slot(const struct table *table, uint32_t index)
+{
+	return (struct slot){
+		.head = &table->heads[index],
+		.near = &table->near[index],
+		.states = &table->states[index],
+		.far = &table->far[index],
+	};
 }

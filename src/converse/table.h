@@ -6,7 +6,8 @@
  * descriptor after the process died finds them. It is sparse: its size is that of all slots with
  * their largest messages, its memory only what was used.
  *
- * Layout: a header page, the ring, the heads (densely), the bodies. The header says all sizes, so
+ * Layout: a header page, the ring, then the heads, the near parts, the states and the far parts of
+ * all slots, each kind side by side. The header says all sizes, so
  * that a later version can tell whether it reads the table as it is.
  */
 #pragma once
@@ -27,11 +28,15 @@ struct table_header {
 	uint32_t version;
 	uint32_t capacity; /* slots */
 	uint64_t head_size;
-	uint64_t body_size;
+	uint64_t near_size;
+	uint64_t states_size;
+	uint64_t far_size;
 	uint64_t ring_offset;
 	uint64_t ring_size;
 	uint64_t heads_offset;
-	uint64_t bodies_offset;
+	uint64_t near_offset;
+	uint64_t states_offset;
+	uint64_t far_offset;
 	uint64_t size;                /* of the whole file */
 	_Atomic uint64_t next_number; /* for the next conversation, where no file keeps it */
 	/* For whoever takes over. */
@@ -47,7 +52,9 @@ struct table {
 	struct table_header *header; /* the mapping's beginning */
 	uint64_t size;               /* of the mapping */
 	struct slot_head *heads;
-	struct slot_body *bodies;
+	struct slot_near *near;
+	struct slot_states *states;
+	struct slot_far *far;
 	void *ring;
 };
 
@@ -71,11 +78,14 @@ bool table_header_fits(const struct table_header *header, uint32_t capacity, uin
 /* Unmaps and closes the table; its contents live on while others hold the descriptor. */
 void table_done(struct table *table);
 
-/*
- * Gives the memory of slot INDEX's body back; it reads as zeroes afterwards. Only while no thread
- * uses the slot, or from the thread that does. Failure costs memory only, and is ignored.
- */
-void table_release_body(struct table *table, uint32_t index);
+/* The parts of slot INDEX. */
+struct slot table_slot(const struct table *table, uint32_t index);
 
-/* The same for the part of an input or output buffer from FROM on: SIZE bytes, whole pages. */
+/*
+ * Gives the memory of slot INDEX back but for its head; it reads as zeroes afterwards. Only while
+ * no thread uses the slot. Failure costs memory only, and is ignored.
+ */
+void table_release_slot(struct table *table, uint32_t index);
+
+/* The same for SIZE bytes at FROM, whole pages of a far part. */
 void table_release_range(void *from, size_t size);

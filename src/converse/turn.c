@@ -6,11 +6,11 @@
 
 struct record_about turn_about(const struct conversation *conversation)
 {
-	const struct slot_card *card = &conversation->body->card;
+	const struct slot_card *card = &conversation->slot.near->card;
 
 	return (struct record_about){
-		.number = conversation->head->number,
-		.id = conversation->head->id,
+		.number = conversation->slot.head->number,
+		.id = conversation->slot.head->id,
 		.peer = card->peer,
 		.listener = card->listener,
 	};
@@ -39,7 +39,7 @@ static const char *line_end(const struct conversation *conversation)
 
 void turn_begin(struct turn *turn, struct conversation *conversation)
 {
-	struct slot_head *head = conversation->head;
+	struct slot_head *head = conversation->slot.head;
 	struct slot_turn *next = slot_next(head);
 	size_t state_size = conversation->responder->state_size;
 	uint64_t sent = atomic_load_explicit(&head->out_sent, memory_order_relaxed);
@@ -48,11 +48,13 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 	size_t used;
 
 	if (state_size > 0)
-		(void)memcpy(slot_next_state(head, conversation->body),
-			     slot_state(head, conversation->body), state_size);
+		(void)memcpy(slot_next_state(&conversation->slot), slot_state(&conversation->slot),
+			     state_size);
 	/* What was sent and what was answered needs no room any more. */
-	if (sent == next->out_end)
+	if (sent == next->out_end) {
 		next->out_base = sent;
+		next->flags &= (uint8_t)~TURN_OUT_FAR;
+	}
 	if (read == next->in_taken)
 		next->in_base = read;
 	used = (size_t)(next->out_end - next->out_base);
@@ -63,8 +65,13 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 		.about = turn_about(conversation),
 		.sink =
 			{
-				.bytes = conversation->body->out + used,
-				.room = sizeof(conversation->body->out) - used,
+				.bytes = slot_out(&conversation->slot, next) + used,
+				.room = slot_out_room(next) - used,
+				.before = used,
+				.spill = (next->flags & TURN_OUT_FAR) != 0
+						 ? NULL
+						 : conversation->slot.far->out,
+				.spill_room = SLOT_FAR_OUT,
 				.line_end = end,
 				.line_end_length = strlen(end),
 				.said = said,
@@ -79,6 +86,8 @@ void turn_commit(struct turn *turn)
 	struct slot_turn *next = turn->next;
 
 	next->out_end += turn->sink.used;
+	if (turn->sink.spilled)
+		next->flags |= TURN_OUT_FAR;
 	next->mode = (uint8_t)framer->mode;
 	next->line_end = (uint8_t)framer->line_end;
 	if (framer->after_raw)
@@ -86,15 +95,15 @@ void turn_commit(struct turn *turn)
 	else
 		next->flags &= (uint8_t)~TURN_AFTER_RAW;
 	if (next->in_taken ==
-	    atomic_load_explicit(&turn->conversation->head->in_read, memory_order_relaxed))
+	    atomic_load_explicit(&turn->conversation->slot.head->in_read, memory_order_relaxed))
 		next->in_base = next->in_taken;
-	slot_commit(turn->conversation->head);
+	slot_commit(turn->conversation->slot.head);
 	turn_is_over(turn->conversation);
 }
 
 void turn_is_over(struct conversation *conversation)
 {
-	struct slot_head *head = conversation->head;
+	struct slot_head *head = conversation->slot.head;
 
 	atomic_store_explicit(&head->in_flight, 0, memory_order_release);
 	if (head->crashes != 0)
@@ -109,13 +118,13 @@ void turn_is_over(struct conversation *conversation)
 static struct marcel_conversation view(const struct turn *turn)
 {
 	const struct conversation *conversation = turn->conversation;
-	const struct slot_card *card = &conversation->body->card;
+	const struct slot_card *card = &conversation->slot.near->card;
 
 	return (struct marcel_conversation){
 		.shared = conversation->shared,
-		.state = slot_next_state(conversation->head, conversation->body),
+		.state = slot_next_state(&conversation->slot),
 		.state_size = conversation->responder->state_size,
-		.number = conversation->head->number,
+		.number = conversation->slot.head->number,
 		.turn = turn->next->messages,
 		.peer = card->peer,
 		.listener = card->listener,

@@ -7,8 +7,9 @@
  * Stop (SIGTERM, SIGINT): no more clients; everyone hears the farewell; who has not taken it after
  * stop_timeout is broken off; then the last records are sent. A second signal breaks off at once.
  *
- * Handover (the same signals, when the service manager is about to start us again: job.h): every
- * conversation is frozen where it is, and the process ends; the next one carries on.
+ * Handover (the same signals, when the service manager is about to start us again: job.h): those
+ * conversations that need it are frozen where they are, and the process ends; the next one carries
+ * on with all.
  */
 #include "daemon/service.h"
 
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -42,9 +44,13 @@ static void set_deadline(struct service *service, usec_t wait)
 	(void)sd_event_source_set_enabled(service->deadline, SD_EVENT_ONESHOT);
 }
 
-static void leave_if_alone(struct service *service)
+/* Ends the loop when there is nothing to wait for any more. */
+static void leave_if_done(struct service *service)
 {
-	if (service->stage != SERVICE_SERVING && service->roster.live == 0)
+	bool done = service->stage == SERVICE_LEAVING ? roster_is_frozen(&service->roster)
+						      : service->roster.live == 0;
+
+	if (service->stage != SERVICE_SERVING && done)
 		(void)sd_event_exit(service->loop, EXIT_OK);
 }
 
@@ -57,7 +63,7 @@ static int on_finished(sd_event_source *source, int fd, uint32_t events, void *a
 	(void)events;
 	if (roster_reap(&service->roster) > 0 && service->stage == SERVICE_SERVING)
 		notify_changed(&service->notify);
-	leave_if_alone(service);
+	leave_if_done(service);
 	return 0;
 }
 
@@ -101,7 +107,7 @@ static void stop(struct service *service)
 	acceptor_stop(&service->acceptor);
 	roster_wake_all(&service->roster, MAIL_STOP);
 	set_deadline(service, service->config->stop_timeout);
-	leave_if_alone(service);
+	leave_if_done(service);
 }
 
 static void hand_over(struct service *service)
@@ -112,9 +118,9 @@ static void hand_over(struct service *service)
 	notify_handing_over(&service->notify);
 	handover_leave(&service->handover);
 	acceptor_stop(&service->acceptor);
-	roster_wake_all(&service->roster, MAIL_FREEZE);
+	roster_freeze(&service->roster);
 	set_deadline(service, FREEZE_GRACE);
-	leave_if_alone(service);
+	leave_if_done(service);
 }
 
 static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, void *argument)
@@ -224,6 +230,7 @@ static int serve(struct service *service)
 	handover_store(&service->handover);
 	notify_ready(&service->notify);
 	handover_ready(&service->handover);
+	notify_changed(&service->notify);
 	r = sd_event_loop(service->loop);
 	if (r < 0)
 		return service_refuse(_("the event loop failed"), r);
@@ -233,17 +240,22 @@ static int serve(struct service *service)
 	return r;
 }
 
-/* Everything but threads that were left behind must be asleep or gone here. */
+/* The last records, and everything that leak checkers would miss. */
 static void finish(struct service *service)
 {
 	bool abandoned = service->roster.live > 0;
 
+	if (service->stage == SERVICE_LEAVING && abandoned)
+		/* Nobody may touch the table's ring but threads that record; they may go on doing
+		 * so. */
+		return;
 	if (service->stage == SERVICE_LEAVING)
 		record_leave();
 	else
 		record_stop(clock_now() + RECORDS_GRACE);
 	listeners_close(&service->listeners);
-	/* A thread that did not end may still use all that follows. */
+	/* Threads that go on, or did not end, use all that follows; the end of the process is
+	 * theirs. */
 	if (abandoned)
 		return;
 	notify_done(&service->notify);

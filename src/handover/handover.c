@@ -229,8 +229,13 @@ int handover_table(struct handover *h, uint32_t capacity, struct table *ret_tabl
 	if (r < 0)
 		return r;
 	ret_table->header->generation = generation;
-	if (h->source.map != NULL)
+	if (h->source.map != NULL) {
+		const struct table_header *from = h->source.map;
+
+		atomic_store(&ret_table->header->handed_over_at,
+			     atomic_load(&from->handed_over_at));
 		copy_records(&h->source, ret_table);
+	}
 	return 0;
 }
 

@@ -193,7 +193,8 @@ static enum handover_loss reconcile(struct snapshot *s, int fd, bool *ret_repeat
 	/* Its thread will see the end, and say so. */
 	if (!counters.connected || s->turn.phase == PHASE_LINGER)
 		return LOSS_NONE;
-	if (counters.read < s->turn.in_taken || counters.read - s->turn.in_base > SLOT_IN_ROOM ||
+	if (counters.read < s->turn.in_taken ||
+	    counters.read - s->turn.in_base > slot_in_room(&s->turn) ||
 	    counters.written < s->turn.out_base || counters.written > s->turn.out_end)
 		return LOSS_MISMATCH;
 	s->in_read = counters.read;
@@ -227,9 +228,10 @@ static void finish_peeking(struct snapshot *s, int fd)
 }
 
 /* Counts a crash in this conversation's turn. Returns whether there were too many. */
-static bool crashed_too_often(struct snapshot *s)
+static bool crashed_too_often(const struct resumption *r, struct snapshot *s)
 {
-	if (!s->in_flight)
+	/* An orderly handover ends turns in their middle as well. */
+	if (!s->in_flight || atomic_load(&r->roster->table.header->handed_over_at) != 0)
 		return false;
 	s->crashes++;
 	/* A crash before its next turn begins is not its own. */
@@ -266,7 +268,9 @@ static void settle_slot(struct resumption *r, const struct candidate *c, const s
 	struct slot_head *head = &r->roster->table.heads[c->to];
 
 	if (!r->in_place) {
-		snapshot_write_slot(s, head, &r->roster->table.bodies[c->to]);
+		struct slot slot = table_slot(&r->roster->table, c->to);
+
+		snapshot_write_slot(s, &slot);
 		return;
 	}
 	head->crashes = s->crashes;
@@ -281,11 +285,10 @@ static enum handover_loss restore_state(struct resumption *r, const struct candi
 					const struct snapshot *s,
 					const struct roster_resumption *how)
 {
-	struct slot_head *head = &r->roster->table.heads[c->to];
-	struct slot_body *body = &r->roster->table.bodies[c->to];
+	struct slot slot = table_slot(&r->roster->table, c->to);
 	struct marcel_conversation seen = {
 		.shared = how->shared,
-		.state = slot_state(head, body),
+		.state = slot_state(&slot),
 		.state_size = how->responder->state_size,
 		.number = s->number,
 		.turn = s->turn.messages,
@@ -298,8 +301,8 @@ static enum handover_loss restore_state(struct resumption *r, const struct candi
 		return LOSS_NONE;
 	if (how->responder->restore(&seen, s->state_version) < 0)
 		return LOSS_OTHER_STATE;
-	body->card.state_version = how->responder->state_version;
-	body->card.state_size = (uint32_t)how->responder->state_size;
+	slot.near->card.state_version = how->responder->state_version;
+	slot.near->card.state_size = (uint32_t)how->responder->state_size;
 	return LOSS_NONE;
 }
 
@@ -316,7 +319,7 @@ static enum handover_loss resume_one(struct resumption *r, const struct candidat
 	loss = reconcile(s, *fd, &repeated);
 	if (loss != LOSS_NONE)
 		return loss;
-	if (crashed_too_often(s))
+	if (crashed_too_often(r, s))
 		return LOSS_CRASHES;
 	h->hooks.admit(h->hooks.context, *fd, s->listener, &origin);
 	loss = find_responder(r, s, &origin, &how);

@@ -27,10 +27,10 @@ int snapshot_read_header(const void *header, size_t header_size, uint64_t file_s
 	*ret_layout = (struct snapshot_layout){
 		.version = h.version,
 		.capacity = h.capacity,
-		.head_size = h.head_size,
-		.body_size = h.body_size,
 		.heads_offset = h.heads_offset,
-		.bodies_offset = h.bodies_offset,
+		.near_offset = h.near_offset,
+		.states_offset = h.states_offset,
+		.far_offset = h.far_offset,
 		.size = h.size,
 		.generation = h.generation,
 		.complete = atomic_load(&h.complete) == 1,
@@ -48,8 +48,10 @@ static bool turn_makes_sense(const struct slot_turn *turn)
 {
 	return turn->phase < PHASE_COUNT && turn->mode < MODE_COUNT &&
 	       turn->line_end < LINE_END_COUNT && turn->reason < END_REASON_COUNT &&
-	       turn->in_taken >= turn->in_base && turn->in_taken - turn->in_base <= SLOT_IN_ROOM &&
-	       turn->out_end >= turn->out_base && turn->out_end - turn->out_base <= SLOT_OUT_ROOM;
+	       turn->in_taken >= turn->in_base &&
+	       turn->in_taken - turn->in_base <= slot_in_room(turn) &&
+	       turn->out_end >= turn->out_base &&
+	       turn->out_end - turn->out_base <= slot_out_room(turn);
 }
 
 static bool streams_make_sense(const struct snapshot *s)
@@ -57,7 +59,8 @@ static bool streams_make_sense(const struct snapshot *s)
 	/* While it lingers, input is thrown away and its place means nothing. */
 	if (s->turn.phase == PHASE_LINGER)
 		return true;
-	return s->in_read >= s->turn.in_taken && s->in_read - s->turn.in_base <= SLOT_IN_ROOM &&
+	return s->in_read >= s->turn.in_taken &&
+	       s->in_read - s->turn.in_base <= slot_in_room(&s->turn) &&
 	       s->out_sent >= s->turn.out_base && s->out_sent <= s->turn.out_end &&
 	       s->in_consumed <= s->in_read;
 }
@@ -66,13 +69,17 @@ int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, ui
 		       struct snapshot *ret)
 {
 	const char *base = map;
-	const struct slot_body *body =
-		(const void *)(base + layout->bodies_offset + index * layout->body_size);
-	const struct slot_card *card = &body->card;
+	const struct slot_near *near =
+		(const void *)(base + layout->near_offset + index * sizeof(struct slot_near));
+	const struct slot_states *states =
+		(const void *)(base + layout->states_offset + index * sizeof(struct slot_states));
+	const struct slot_far *far =
+		(const void *)(base + layout->far_offset + index * sizeof(struct slot_far));
+	const struct slot_card *card = &near->card;
 	struct slot_head head;
 	uint64_t sequence;
 
-	(void)memcpy(&head, base + layout->heads_offset + index * layout->head_size, sizeof(head));
+	(void)memcpy(&head, base + layout->heads_offset + index * sizeof(head), sizeof(head));
 	if (atomic_load(&head.stage) != STAGE_LIVE)
 		return 0;
 	sequence = atomic_load(&head.sequence);
@@ -100,29 +107,32 @@ int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, ui
 	ret->responder = card->responder;
 	ret->state_version = card->state_version;
 	ret->state_size = card->state_size;
-	ret->state = body->state[sequence & 1];
-	ret->in = body->in;
-	ret->out = body->out;
+	ret->state = states->area[sequence & 1];
+	ret->in = (ret->turn.flags & TURN_IN_FAR) != 0 ? far->in : near->in;
+	ret->out = (ret->turn.flags & TURN_OUT_FAR) != 0 ? far->out : near->out;
 	if (!turn_makes_sense(&ret->turn) || !streams_make_sense(ret) ||
 	    ret->state_size > MARCEL_STATE_MAX)
 		return -EINVAL;
 	return 1;
 }
 
-void snapshot_write_slot(const struct snapshot *s, struct slot_head *head, struct slot_body *body)
+void snapshot_write_slot(const struct snapshot *s, const struct slot *slot)
 {
-	struct slot_card *card = &body->card;
-	uint64_t unsent = s->turn.out_end - s->turn.out_base;
-	uint64_t unread = s->turn.phase == PHASE_LINGER ? 0 : s->in_read - s->turn.in_base;
+	struct slot_card *card = &slot->near->card;
+	struct slot_head *head = slot->head;
 
 	(void)memcpy(card->peer, s->peer, strlen(s->peer) + 1);
 	(void)memcpy(card->listener, s->listener, strlen(s->listener) + 1);
 	(void)memcpy(card->responder, s->responder, strlen(s->responder) + 1);
 	card->state_version = s->state_version;
 	card->state_size = s->state_size;
-	(void)memcpy(body->state[0], s->state, s->state_size);
-	(void)memcpy(body->in, s->in, unread);
-	(void)memcpy(body->out, s->out, unsent);
+	if (s->state_size > 0)
+		(void)memcpy(slot->states->area[0], s->state, s->state_size);
+	if (s->turn.phase != PHASE_LINGER)
+		(void)memcpy(slot_in(slot, &s->turn), s->in,
+			     (size_t)(s->in_read - s->turn.in_base));
+	(void)memcpy(slot_out(slot, &s->turn), s->out,
+		     (size_t)(s->turn.out_end - s->turn.out_base));
 	head->cookie = s->cookie;
 	head->number = s->number;
 	(void)memcpy(head->id, s->id, sizeof(head->id));

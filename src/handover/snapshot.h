@@ -24,10 +24,10 @@
 struct snapshot_layout {
 	uint32_t version;
 	uint32_t capacity;
-	uint64_t head_size;
-	uint64_t body_size;
 	uint64_t heads_offset;
-	uint64_t bodies_offset;
+	uint64_t near_offset;
+	uint64_t states_offset;
+	uint64_t far_offset;
 	uint64_t size;
 	uint64_t generation;
 	bool complete;
@@ -51,8 +51,8 @@ struct snapshot {
 	uint32_t state_version;
 	uint32_t state_size;
 	const char *state; /* state_size bytes */
-	const char *in;    /* SLOT_IN_ROOM bytes, stream offset turn.in_base on */
-	const char *out;   /* SLOT_OUT_ROOM bytes, stream offset turn.out_base on */
+	const char *in;    /* the input buffer, from stream offset turn.in_base on */
+	const char *out;   /* the output buffer, from stream offset turn.out_base on */
 };
 
 /*
@@ -75,5 +75,4 @@ int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, ui
  * Fills the slot of HEAD and BODY, which are all zeroes, so that it says what SNAPSHOT says,
  * STAGE_LIVE included. SNAPSHOT must be one that snapshot_read_slot() returned 1 for.
  */
-void snapshot_write_slot(const struct snapshot *snapshot, struct slot_head *head,
-			 struct slot_body *body);
+void snapshot_write_slot(const struct snapshot *snapshot, const struct slot *slot);

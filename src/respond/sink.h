@@ -2,11 +2,13 @@
  * The sink: where a responder's replies become the bytes that are sent.
  *
  * A sink lies over the free part of a conversation's output buffer. It appends, counts the
- * replies, and never writes past its room; committing what it holds is the conversation's work.
+ * replies, and never writes past its room; a small buffer that gets full is given up for a larger
+ * one; committing what it holds is the conversation's work.
  * One thread, for the time of one call of a responder.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,9 +18,13 @@
 typedef void sink_said_fn(void *context, const char *text, size_t length);
 
 struct marcel_sink {
-	char *bytes;          /* the output buffer's free part */
-	size_t room;          /* bytes there */
-	size_t used;          /* bytes filled so far */
+	char *bytes;   /* the output buffer's free part */
+	size_t room;   /* bytes there */
+	size_t used;   /* bytes filled so far */
+	size_t before; /* bytes right before them that must stay together with them */
+	char *spill;   /* a larger buffer to go on in when these are full; NULL: none */
+	size_t spill_room;
+	bool spilled;         /* it was necessary: everything is in the larger buffer now */
 	const char *line_end; /* what marcel_say() adds: "\n", "\r\n" or "" */
 	size_t line_end_length;
 	size_t replies;
