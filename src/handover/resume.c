@@ -197,8 +197,10 @@ static enum handover_loss reconcile(struct snapshot *s, int fd, bool *ret_repeat
 	    counters.read - s->turn.in_base > slot_in_room(&s->turn) ||
 	    counters.written < s->turn.out_base || counters.written > s->turn.out_end)
 		return LOSS_MISMATCH;
+#ifndef MARCEL_FAULTY_RESUME /* the tests build it without, and must notice */
 	s->in_read = counters.read;
 	s->out_sent = counters.written;
+#endif
 	return LOSS_NONE;
 }
 
