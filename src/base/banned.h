@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The names are not ours to choose. NOLINTBEGIN(readability-identifier-naming) */
 #define strcpy(...)   banned_use_snprintf_or_memcpy
 #define strcat(...)   banned_use_snprintf
 #define strncpy(...)  banned_use_memcpy
@@ -35,3 +36,4 @@
 #define gmtime(...)   banned_use_gmtime_r
 #define usleep(...)   banned_let_something_wake_you
 #define setenv(...)   banned_threads_read_the_environment
+/* NOLINTEND(readability-identifier-naming) */

@@ -6,8 +6,11 @@
 
 #include <libintl.h>
 
+/* The names are those of gettext(1).
+ * NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming) */
 #define _(text)  gettext(text)
 #define N_(text) (text)
+/* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming) */
 
 /*
  * Sets the locale from the environment and binds the catalogs of the installed package, or those

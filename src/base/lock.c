@@ -13,7 +13,8 @@
 /* Tells what went wrong with which lock, and aborts: nothing shared can be trusted any more. */
 static _Noreturn void broken(const char *what, const char *name, int error)
 {
-	(void)fprintf(stderr, "marcel: %s of '%s' failed: %s\n", what, name, strerror(error));
+	(void)fprintf(stderr, "marcel: %s of '%s' failed: %s\n", what, name,
+		      strerrordesc_np(error));
 	abort();
 }
 

@@ -339,17 +339,18 @@ static void make_room(struct conversation *c)
 	size_t rest = (size_t)(in_read(c) - turn->in_taken);
 	bool far = (turn->flags & TURN_IN_FAR) != 0;
 
-	if (!far && (c->bulk || offset + rest == SLOT_NEAR_IN)) {
-		move_input(c, true);
-	} else if (far && !c->bulk && rest == 0) {
+	if (far && !c->bulk && rest == 0) {
 		move_input(c, false);
 		if (c->far_used > KEEP_AT_MOST)
 			table_release_range(c->slot.far->in + KEEP_AT_MOST,
 					    SLOT_FAR_IN - KEEP_AT_MOST);
 		c->far_used = 0;
-	} else if (far && rest <= offset && (offset >= KEEP_AT_MOST || rest <= 256) && offset > 0) {
-		move_input(c, true);
+		return;
 	}
+	if (far && (offset == 0 || rest > offset || (offset < KEEP_AT_MOST && rest > 256)))
+		return;
+	if (far || c->bulk || offset + rest == SLOT_NEAR_IN)
+		move_input(c, true);
 }
 
 /* Gives back what a large reply took, when it is sent and nothing else is to be said yet. */

@@ -23,7 +23,7 @@ enum framing {
 };
 
 /* A message may be at most this long, whatever message_max says: a slot has room for no more. */
-#define DIALOGUE_MESSAGE_MAX (1024 * 1024)
+#define DIALOGUE_MESSAGE_MAX ((size_t)1024 * 1024)
 
 struct dialogue {
 	char *greeting;   /* UTF-8, without its line end; empty: none */

@@ -3,10 +3,9 @@
 
 #include <string.h>
 
-static enum framer_result message(struct framer *framer, struct frame *ret, size_t start,
-				  size_t length, size_t consumed)
+static enum framer_result message(struct framer *framer, struct frame *ret, struct frame frame)
 {
-	*ret = (struct frame){.start = start, .length = length, .consumed = consumed};
+	*ret = frame;
 	framer->scanned = 0;
 	return FRAMER_MESSAGE;
 }
@@ -33,7 +32,7 @@ static enum framer_result line(struct framer *framer, const char *bytes, size_t 
 		framer->line_end = cr ? LINE_END_CRLF : LINE_END_LF;
 	if (length > framer->message_max)
 		return FRAMER_TOO_LONG;
-	return message(framer, ret, start, length, lf + 1);
+	return message(framer, ret, (struct frame){start, length, lf + 1});
 }
 
 /* Bytes without LF, in a mode that waits for one: is it time to stop waiting? */
@@ -51,7 +50,7 @@ static enum framer_result unfinished(struct framer *framer, const char *bytes, s
 		return wait_for_more(framer, ret, start, length, FRAMER_WAIT);
 	if (input == FRAMER_END) {
 		framer->mode = MODE_LINE;
-		return message(framer, ret, start, rest, length);
+		return message(framer, ret, (struct frame){start, rest, length});
 	}
 	if (framer->mode == MODE_LINE)
 		return wait_for_more(framer, ret, start, length, FRAMER_WAIT);
@@ -59,7 +58,7 @@ static enum framer_result unfinished(struct framer *framer, const char *bytes, s
 		return wait_for_more(framer, ret, start, length, FRAMER_PAUSE);
 	framer->mode = MODE_RAW;
 	framer->after_raw = true;
-	return message(framer, ret, start, rest, length);
+	return message(framer, ret, (struct frame){start, rest, length});
 }
 
 /* Raw bytes: all of them are one message, up to the longest there may be. */
@@ -70,7 +69,7 @@ static enum framer_result raw(struct framer *framer, size_t length, struct frame
 	if (length == 0)
 		return wait_for_more(framer, ret, 0, 0, FRAMER_WAIT);
 	framer->after_raw = framer->mode == MODE_RAW;
-	return message(framer, ret, 0, take, take);
+	return message(framer, ret, (struct frame){0, take, take});
 }
 
 /*

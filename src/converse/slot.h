@@ -136,8 +136,8 @@ struct slot_card {
 #define SLOT_NEAR_IN   1776
 #define SLOT_NEAR_OUT  (SLOT_NEAR_SIZE - SLOT_NEAR_IN - sizeof(struct slot_card))
 #define SLOT_FAR_SLACK ((size_t)64 * 1024)
-#define SLOT_FAR_IN    (2 * (DIALOGUE_MESSAGE_MAX + SLOT_FAR_SLACK))
-#define SLOT_FAR_OUT   (MARCEL_REPLY_MAX + 2 * SLOT_FAR_SLACK)
+#define SLOT_FAR_IN    (((size_t)DIALOGUE_MESSAGE_MAX + SLOT_FAR_SLACK) * 2)
+#define SLOT_FAR_OUT   ((size_t)MARCEL_REPLY_MAX + SLOT_FAR_SLACK * 2)
 
 struct slot_near {
 	struct slot_card card;

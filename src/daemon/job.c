@@ -65,7 +65,7 @@ bool job_is_restart(void)
 	sd_bus *bus = NULL;
 	bool stop = false;
 
-	if (getenv("NOTIFY_SOCKET") == NULL)
+	if (secure_getenv("NOTIFY_SOCKET") == NULL)
 		return false;
 	if (sd_bus_open_system(&bus) >= 0 && sd_bus_set_method_call_timeout(bus, USEC_PER_SEC) >= 0)
 		stop = is_stop(bus) > 0;

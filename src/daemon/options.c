@@ -112,6 +112,7 @@ int options_parse(int argc, char *argv[], struct options *options)
 	options->listen = calloc((size_t)argc, sizeof(*options->listen));
 	if (options->listen == NULL)
 		return EXIT_OSERR;
+	/* The one thread there is. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	while ((option = getopt_long(argc, argv, "c:l:r:h", long_options, NULL)) != -1) {
 		int status = take_option(options, option);
 

@@ -53,4 +53,4 @@ int service_refuse(const char *what, int error);
 void service_complain(const struct report *report);
 
 /* Gives back the face of a conversation that is over or did not begin. */
-void service_release_face(void *service, const struct face *face);
+void service_release_face(void *context, const struct face *face);

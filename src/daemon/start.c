@@ -27,7 +27,7 @@
 void service_complain(const struct report *report)
 {
 	/* The journal reads "<3>" as the line's priority (sd-daemon(3)). */
-	const char *prefix = getenv("JOURNAL_STREAM") != NULL ? SD_ERR : "";
+	const char *prefix = secure_getenv("JOURNAL_STREAM") != NULL ? SD_ERR : "";
 
 	for (size_t i = 0; i < report->kept; i++)
 		(void)fprintf(stderr, "%s%s\n", prefix, report->texts[i]);
@@ -37,7 +37,10 @@ void service_complain(const struct report *report)
 
 int service_refuse(const char *what, int error)
 {
-	(void)fprintf(stderr, _("marceld: %s: %s\n"), what, strerror(-error));
+	char buffer[256];
+
+	(void)fprintf(stderr, _("marceld: %s: %s\n"), what,
+		      strerror_r(-error, buffer, sizeof(buffer)));
 	return EXIT_OSERR;
 }
 
@@ -150,7 +153,7 @@ static uint64_t raise_descriptor_limit(void)
 /* The path of NAME in the service's runtime directory (systemd.exec(5)), or NULL. Owned. */
 static char *runtime_path(const char *name)
 {
-	const char *directory = getenv("RUNTIME_DIRECTORY");
+	const char *directory = secure_getenv("RUNTIME_DIRECTORY");
 	char *path;
 
 	if (directory == NULL || directory[0] == '\0')
@@ -253,6 +256,11 @@ static int open_listeners(struct service *service)
 
 int service_start(struct service *service)
 {
+	const struct acceptor_hooks doors = {
+		.face = take_face,
+		.unface = service_release_face,
+		.context = service,
+	};
 	const struct handover_hooks hooks = {
 		.admit = on_admit,
 		.dismiss = on_dismiss,
@@ -273,7 +281,7 @@ int service_start(struct service *service)
 	if (r < 0)
 		return service_refuse(_("cannot make an event loop"), r);
 	r = acceptor_init(&service->acceptor, service->loop, &service->roster, &service->listeners,
-			  take_face, service_release_face, service);
+			  &doors);
 	if (r < 0)
 		return service_refuse(_("cannot watch the listening sockets"), r);
 	r = handover_resume(&service->handover, &service->roster);

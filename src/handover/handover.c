@@ -59,7 +59,7 @@ static const char *const table_names[2] = {HANDOVER_TABLE_A, HANDOVER_TABLE_B};
 void handover_init(struct handover *h, uint64_t limit, const struct handover_hooks *hooks)
 {
 	*h = (struct handover){
-		.enabled = getenv("NOTIFY_SOCKET") != NULL,
+		.enabled = secure_getenv("NOTIFY_SOCKET") != NULL,
 		.tables = {-1, -1},
 		.ends = {-1, -1},
 		.limit = limit,

@@ -11,7 +11,7 @@
 
 /* Each message's only bytes, so that the kernel has something to carry the descriptors with. */
 #define NOTE_SIZE 8
-static const char note[NOTE_SIZE] = "socket";
+static char note[NOTE_SIZE] = "socket"; /* never written to; an iovec wants it writable */
 
 /* What one message takes of the socket's buffer, rounded up: 768 bytes were seen. */
 #define MESSAGE_COST  1024
@@ -145,7 +145,7 @@ void vault_forget(struct vault *vault, uint32_t slot)
 static int send_message(const struct vault *vault, const int *fds, size_t count)
 {
 	union control control;
-	struct iovec part = {.iov_base = (void *)(uintptr_t)note, .iov_len = sizeof(note)};
+	struct iovec part = {.iov_base = note, .iov_len = sizeof(note)};
 	struct msghdr header = {
 		.msg_iov = &part,
 		.msg_iovlen = 1,
@@ -353,7 +353,7 @@ static int take_note(struct vault *vault, const struct peeked *found, int fds[],
 int vault_read(struct vault *vault, int fds[], vault_owner_fn *owner, void *context)
 {
 	const int from_the_start = 0, off = -1;
-	struct peeked found;
+	struct peeked found = {.count = 0};
 	int lost = 0;
 	int r;
 

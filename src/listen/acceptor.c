@@ -91,9 +91,9 @@ static void refuse(struct acceptor *acceptor, int fd, const struct roster_arriva
 		{"MARCEL_PEER", arrival->peer},
 		{"MARCEL_LISTENER", arrival->listener},
 	};
-	const char *text = arrival->origin.face->limits.refusal;
+	char *text = arrival->origin.face->limits.refusal;
 	struct iovec parts[] = {
-		{.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)},
+		{.iov_base = text, .iov_len = strlen(text)},
 		{.iov_base = (char[]){'\n'}, .iov_len = 1},
 	};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
@@ -124,7 +124,7 @@ static int welcome(struct acceptor *acceptor, int fd, const struct listener *lis
 	const uint8_t *key;
 	int r;
 
-	origin->face = acceptor->face(acceptor->context, listener->name);
+	origin->face = acceptor->hooks.face(acceptor->hooks.context, listener->name);
 	origin->keyed = address_key(address, origin->key) > 0;
 	key = origin->keyed ? origin->key : NULL;
 	r = admit_face(&acceptor->admit, origin->face->name, &origin->counted_as);
@@ -142,11 +142,11 @@ static int welcome(struct acceptor *acceptor, int fd, const struct listener *lis
 		verdict = ADMIT_FULL;
 	}
 	if (r < 0 && r != -ENOSPC) {
-		acceptor->unface(acceptor->context, origin->face);
+		acceptor->hooks.unface(acceptor->hooks.context, origin->face);
 		return r;
 	}
 	refuse(acceptor, fd, &arrival, verdict);
-	acceptor->unface(acceptor->context, origin->face);
+	acceptor->hooks.unface(acceptor->hooks.context, origin->face);
 	return 0;
 }
 
@@ -243,9 +243,22 @@ void acceptor_resume(struct acceptor *acceptor)
 		watch(acceptor, true);
 }
 
+static int add_gate(struct acceptor *acceptor, const struct listener *listener)
+{
+	struct acceptor_gate *gate = &acceptor->gates[acceptor->n_gates++];
+	int r;
+
+	*gate = (struct acceptor_gate){.acceptor = acceptor, .listener = listener};
+	prepare_listener(listener->fd);
+	r = sd_event_add_io(acceptor->loop, &gate->source, listener->fd, EPOLLIN, on_client, gate);
+	if (r < 0)
+		return r;
+	/* Ended conversations first: they make room. */
+	return sd_event_source_set_priority(gate->source, SD_EVENT_PRIORITY_IDLE);
+}
+
 int acceptor_init(struct acceptor *acceptor, sd_event *loop, struct roster *roster,
-		  const struct listeners *listeners, acceptor_face_fn *face,
-		  acceptor_unface_fn *unface, void *context)
+		  const struct listeners *listeners, const struct acceptor_hooks *hooks)
 {
 	int r;
 
@@ -253,26 +266,16 @@ int acceptor_init(struct acceptor *acceptor, sd_event *loop, struct roster *rost
 		.loop = loop,
 		.roster = roster,
 		.admit = ADMIT_INIT,
-		.face = face,
-		.unface = unface,
-		.context = context,
+		.hooks = *hooks,
 		.waiting = -1,
 	};
 	acceptor->gates = calloc(listeners->count, sizeof(*acceptor->gates));
 	if (acceptor->gates == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < listeners->count; i++) {
-		struct acceptor_gate *gate = &acceptor->gates[acceptor->n_gates++];
-
-		*gate = (struct acceptor_gate){.acceptor = acceptor,
-					       .listener = &listeners->items[i]};
-		prepare_listener(gate->listener->fd);
-		r = sd_event_add_io(loop, &gate->source, gate->listener->fd, EPOLLIN, on_client,
-				    gate);
+		r = add_gate(acceptor, &listeners->items[i]);
 		if (r < 0)
 			return r;
-		/* Ended conversations first: they make room. */
-		(void)sd_event_source_set_priority(gate->source, SD_EVENT_PRIORITY_IDLE);
 	}
 	r = sd_event_add_time(loop, &acceptor->retry, CLOCK_MONOTONIC, 0, 0, on_retry, acceptor);
 	if (r < 0)

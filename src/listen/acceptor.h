@@ -30,6 +30,12 @@ typedef const struct face *acceptor_face_fn(void *context, const char *name);
 /* Takes a reference back that acceptor_face_fn gave, for a client that was refused. */
 typedef void acceptor_unface_fn(void *context, const struct face *face);
 
+struct acceptor_hooks {
+	acceptor_face_fn *face;
+	acceptor_unface_fn *unface;
+	void *context;
+};
+
 struct acceptor_gate {
 	struct acceptor *acceptor;
 	const struct listener *listener;
@@ -40,9 +46,7 @@ struct acceptor {
 	sd_event *loop;
 	struct roster *roster;
 	struct admit admit;
-	acceptor_face_fn *face;
-	acceptor_unface_fn *unface;
-	void *context;
+	struct acceptor_hooks hooks;
 
 	struct acceptor_gate *gates; /* one for each listening socket */
 	size_t n_gates;
@@ -60,12 +64,11 @@ struct acceptor {
 };
 
 /*
- * Watches the LISTENERS (which must outlive the acceptor) in LOOP. FACE and UNFACE, called with
- * CONTEXT, know the faces. Returns 0 or a negative errno; acceptor_done() ends it in either case.
+ * Watches the LISTENERS (which must outlive the acceptor) in LOOP. HOOKS know the faces. Returns 0
+ * or a negative errno; acceptor_done() ends it in either case.
  */
 int acceptor_init(struct acceptor *acceptor, sd_event *loop, struct roster *roster,
-		  const struct listeners *listeners, acceptor_face_fn *face,
-		  acceptor_unface_fn *unface, void *context);
+		  const struct listeners *listeners, const struct acceptor_hooks *hooks);
 
 /*
  * Stops accepting for good. The listening sockets stay open: they are the caller's. Conversations

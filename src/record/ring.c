@@ -116,6 +116,14 @@ static void start_empty(struct ring *ring, uint64_t damaged)
 	store(&header->magic, MAGIC);
 }
 
+/* Whether the piece at POSITION, which is one, is no record. */
+static bool is_padding(const struct ring *ring, uint64_t position)
+{
+	struct piece piece = piece_at(ring, position);
+
+	return piece.mark != mark_at(position, piece.size);
+}
+
 /*
  * Whether one piece begins at POSITION and ends at or before HEAD; *RET_SIZE is what it takes.
  */
@@ -140,7 +148,8 @@ static void check_contents(struct ring *ring)
 	struct ring_header *header = ring->header;
 	uint64_t head = load(&header->head);
 	uint64_t tail = load(&header->tail);
-	uint64_t position = tail;
+	uint64_t position = tail; /* where the next piece begins */
+	uint64_t end = tail;      /* where the last record ends: padding alone is nothing */
 	uint64_t size = 0;
 
 	if (tail > head && tail - head <= ring->capacity && tail % ring->capacity == 0) {
@@ -152,11 +161,16 @@ static void check_contents(struct ring *ring)
 		start_empty(ring, ring->capacity);
 		return;
 	}
-	while (position < head && is_piece(ring, position, head, &size))
+	while (position < head && is_piece(ring, position, head, &size)) {
+		bool padding = is_padding(ring, position);
+
 		position += size;
-	if (position < head) {
-		ring_count_damage(ring, head - position);
-		store(&header->head, position);
+		if (!padding)
+			end = position;
+	}
+	if (end < head) {
+		ring_count_damage(ring, head - end);
+		store(&header->head, end);
 	}
 }
 
@@ -300,7 +314,7 @@ static const uint8_t *find(const struct ring *ring, uint64_t *position, size_t *
 	while (*position != head) {
 		struct piece piece = piece_at(ring, *position);
 
-		if (piece.mark == mark_at(*position, piece.size)) {
+		if (!is_padding(ring, *position)) {
 			*ret_size = piece.size;
 			return ring->data + *position % ring->capacity + sizeof(piece);
 		}

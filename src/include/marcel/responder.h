@@ -46,7 +46,7 @@ int marcel_say(struct marcel_sink *sink, const char *text, size_t length);
 /* As marcel_say(), but sends the bytes without a line end. */
 int marcel_send(struct marcel_sink *sink, const char *bytes, size_t length);
 
-#define MARCEL_REPLY_MAX (1024 * 1024)
+#define MARCEL_REPLY_MAX ((size_t)1024 * 1024)
 
 /* What a call of a responder can ask for by its result, besides a negative errno. */
 enum marcel_verdict {
