@@ -11,12 +11,12 @@
 
 #define GUARD_SIZE 4096
 
-/* Sanitizers need deeper frames than the programs do. */
+/* Sanitizers keep nearly a megabyte of their own on each stack, and need deeper frames. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_SIZE ((size_t)512 * 1024)
+#define STACK_SIZE ((size_t)2 * 1024 * 1024)
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STACK_SIZE ((size_t)512 * 1024)
+#define STACK_SIZE ((size_t)2 * 1024 * 1024)
 #endif
 #endif
 #ifndef STACK_SIZE
