@@ -60,9 +60,11 @@ static int init_numbers(struct roster *roster, const char *path)
 /* Lists the free slots, so that those with low indices are used first. */
 static void list_free(struct roster *roster)
 {
+	uint32_t used = atomic_load(&roster->table.header->used);
+
 	for (uint32_t i = roster->table.header->capacity; i > 0; i--)
-		if (atomic_load_explicit(&roster->table.heads[i - 1].stage, memory_order_relaxed) ==
-		    STAGE_FREE)
+		if (i > used || atomic_load_explicit(&roster->table.heads[i - 1].stage,
+						     memory_order_relaxed) == STAGE_FREE)
 			roster->free[roster->n_free++] = i - 1;
 }
 
@@ -253,6 +255,15 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 	return 0;
 }
 
+/* From now on slot INDEX has to be looked at. Before anything is in it. */
+static void note_use(struct roster *roster, uint32_t index)
+{
+	struct table_header *header = roster->table.header;
+
+	if (index >= atomic_load_explicit(&header->used, memory_order_relaxed))
+		atomic_store(&header->used, index + 1);
+}
+
 int roster_begin(struct roster *roster, int fd, const struct roster_arrival *arrival)
 {
 	const struct face *face = arrival->origin.face;
@@ -268,6 +279,7 @@ int roster_begin(struct roster *roster, int fd, const struct roster_arrival *arr
 	if (roster->n_free == 0)
 		return -ENOSPC;
 	index = roster->free[roster->n_free - 1];
+	note_use(roster, index);
 	slot = table_slot(&roster->table, index);
 	fill_card(&slot, arrival);
 	fill_head(roster, slot.head, fd, face);
@@ -295,6 +307,7 @@ int roster_reserve(struct roster *roster, uint32_t *ret_index)
 	if (roster->n_free == 0)
 		return -ENOSPC;
 	*ret_index = roster->free[--roster->n_free];
+	note_use(roster, *ret_index);
 	return 0;
 }
 
@@ -366,9 +379,10 @@ static struct conversation *each_live(struct roster *roster,
 				      bool (*function)(struct conversation *, unsigned),
 				      unsigned argument)
 {
+	uint32_t used = atomic_load(&roster->table.header->used);
 	uint32_t left = roster->live;
 
-	for (uint32_t i = 0; left > 0 && i < roster->table.header->capacity; i++) {
+	for (uint32_t i = 0; left > 0 && i < used; i++) {
 		if (!roster->conversations[i].running)
 			continue;
 		left--;

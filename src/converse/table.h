@@ -39,6 +39,8 @@ struct table_header {
 	uint64_t far_offset;
 	uint64_t size;                /* of the whole file */
 	_Atomic uint64_t next_number; /* for the next conversation, where no file keeps it */
+	/* Slots from this one on have never been used: nobody need look at them. */
+	_Atomic uint32_t used;
 	/* For whoever takes over. */
 	uint64_t generation;       /* of two tables the higher one counts */
 	_Atomic uint32_t complete; /* 1 once all slots are in it */

@@ -109,6 +109,8 @@ bool handover_claim(void *handover, int fd, const char *name)
 			close_fd(&fd);
 		else
 			*places[i].fd = fd;
+		if (i < 2)
+			h->claimed[i] = true;
 		return true;
 	}
 	return false;
@@ -178,6 +180,14 @@ static uint32_t count_attempt(const struct handover_source *source)
 	return attempts;
 }
 
+/* The name for a new table: one that is free, or that of a table which is of no use. */
+static int free_letter(const struct handover *h)
+{
+	if (!h->claimed[0] || !h->claimed[1])
+		return h->claimed[0] ? 1 : 0;
+	return h->resuming ? !h->letter : 0;
+}
+
 /* Copies what was used of the ring of records, which nobody has sent yet. */
 static void copy_records(const struct handover_source *source, struct table *table)
 {
@@ -217,7 +227,6 @@ int handover_table(struct handover *h, uint32_t capacity, struct table *ret_tabl
 		    h->source.layout.capacity == capacity)
 			return table_adopt(ret_table, take_fd(&h->source.fd));
 		generation = h->source.layout.generation + 1;
-		h->letter = !h->letter;
 		h->source.map =
 			mmap(NULL, h->source.layout.size, PROT_READ, MAP_SHARED, h->source.fd, 0);
 		if (h->source.map == MAP_FAILED) {
@@ -229,6 +238,8 @@ int handover_table(struct handover *h, uint32_t capacity, struct table *ret_tabl
 	if (r < 0)
 		return r;
 	ret_table->header->generation = generation;
+	h->letter = free_letter(h);
+	h->new_table = true;
 	if (h->source.map != NULL) {
 		const struct table_header *from = h->source.map;
 
@@ -259,10 +270,17 @@ void handover_store(struct handover *h)
 	if (!h->enabled)
 		return;
 	atomic_store(&h->roster->table.header->complete, 1);
-	/* What is stored already is recognised and not stored twice (sd_notify(3)). */
-	store(h->roster->table.fd, table_names[h->letter]);
-	store(h->vault.in, HANDOVER_VAULT_IN);
-	store(h->vault.out, HANDOVER_VAULT_OUT);
+	/* What had the name before is of no use; the store would keep both. */
+	if (h->new_table) {
+		unstore(table_names[h->letter]);
+		store(h->roster->table.fd, table_names[h->letter]);
+	}
+	if (h->new_vault) {
+		unstore(HANDOVER_VAULT_IN);
+		unstore(HANDOVER_VAULT_OUT);
+		store(h->vault.in, HANDOVER_VAULT_IN);
+		store(h->vault.out, HANDOVER_VAULT_OUT);
+	}
 }
 
 /* Notes how long clients had to wait: from the earlier process's last word, if it had one. */

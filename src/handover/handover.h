@@ -68,8 +68,11 @@ struct handover {
 	uint64_t limit; /* RLIMIT_NOFILE */
 	usec_t started;
 	struct handover_source source;
-	bool resuming; /* there is a source to resume from */
-	int letter;    /* which of the two names the present table has */
+	bool claimed[2]; /* the store has tables of the names A and B */
+	bool resuming;   /* there is a source to resume from */
+	int letter;      /* which of the two names the present table has */
+	bool new_table;  /* it is not in the store yet */
+	bool new_vault;
 	struct vault vault;
 	struct roster *roster;
 	struct handover_hooks hooks;

@@ -148,10 +148,10 @@ static uint32_t find_owner(void *context, int fd)
 /* Lists the saved conversations and gives each its place in the present table. */
 static int list_candidates(struct resumption *r)
 {
-	r->candidates = calloc(r->layout->capacity, sizeof(*r->candidates));
+	r->candidates = calloc((size_t)r->layout->used + 1, sizeof(*r->candidates));
 	if (r->candidates == NULL)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < r->layout->capacity; i++) {
+	for (uint32_t i = 0; i < r->layout->used; i++) {
 		struct snapshot snapshot;
 		uint32_t to = i;
 		int found = snapshot_read_slot(r->layout, r->map, i, &snapshot);
@@ -384,6 +384,7 @@ static int open_vault(struct handover *h, uint32_t slots)
 	if (out >= 0 && h->vault.out < 0)
 		close_fd(&out);
 	vault_done(&h->vault);
+	h->new_vault = true;
 	return vault_init(&h->vault, slots);
 }
 

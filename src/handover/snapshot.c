@@ -22,11 +22,12 @@ int snapshot_read_header(const void *header, size_t header_size, uint64_t file_s
 		return -ENOTSUP;
 	}
 	if (h.capacity == 0 || h.capacity > TABLE_CAPACITY_MAX ||
-	    !table_header_fits(&h, h.capacity, file_size))
+	    atomic_load(&h.used) > h.capacity || !table_header_fits(&h, h.capacity, file_size))
 		return -EINVAL;
 	*ret_layout = (struct snapshot_layout){
 		.version = h.version,
 		.capacity = h.capacity,
+		.used = atomic_load(&h.used),
 		.heads_offset = h.heads_offset,
 		.near_offset = h.near_offset,
 		.states_offset = h.states_offset,

@@ -24,6 +24,7 @@
 struct snapshot_layout {
 	uint32_t version;
 	uint32_t capacity;
+	uint32_t used; /* slots beyond hold nothing */
 	uint64_t heads_offset;
 	uint64_t near_offset;
 	uint64_t states_offset;
@@ -64,9 +65,9 @@ int snapshot_read_header(const void *header, size_t header_size, uint64_t file_s
 			 struct snapshot_layout *ret_layout);
 
 /*
- * Reads slot INDEX of the table at MAP, laid out by LAYOUT, from snapshot_read_header(). Returns 1
- * and the conversation; 0 when the slot holds none; -EINVAL when what it holds makes no sense: its
- * number, cookie and id are in *RET all the same, for the record.
+ * Reads slot INDEX (below `used`) of the table at MAP, laid out by LAYOUT, from
+ * snapshot_read_header(). Returns 1 and the conversation; 0 when the slot holds none; -EINVAL when
+ * what it holds makes no sense: its number, cookie and id are in *RET all the same, for the record.
  */
 int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, uint32_t index,
 		       struct snapshot *ret);
