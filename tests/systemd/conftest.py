@@ -84,6 +84,7 @@ def release(request):
 def machine(release, logs, request):
     """A fresh system without Marcel."""
     with Machine(boot_root(release), logs[0] / f"{request.module.__name__}-{release}") as booted:
+        booted.release = release
         yield booted
 
 

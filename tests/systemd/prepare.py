@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from testbed import RELEASES, TestbedError, cache, why_not
 from testbed.packages import packages
+from testbed.programs import programs
 from testbed.roots import boot_root
 
 
@@ -18,6 +19,7 @@ def prepare(release):
     boot_root(release)
     for suffix in ("", "+next"):
         packages(release, suffix)
+    programs(release)
 
 
 def main():

@@ -78,11 +78,17 @@ def test_a_program_like_the_seeds_client(marcel):
         "Connexion interrompue.\n"
 
 
+def text_with(marcel, word):
+    """The service's status line if it has WORD."""
+    text = marcel.show("marcel.service", "StatusText")
+    return text if word in text.split() else None
+
+
 def test_the_status_line_says_what_goes_on(marcel, meet):
     meet()
     meet()
-    text = marcel.show("marcel.service", "StatusText")
-    assert "2" in text.split(), text
+    # It follows within a second, and nobody tells when.
+    text = marcel.wait_for(lambda: text_with(marcel, "2"), "a status line with 2 conversations")
     assert text in marcel.run("systemctl status marcel.service").stdout
 
 

@@ -107,3 +107,21 @@ def test_every_kind_is_in_the_catalog(marcel):
         listed = marcel.run("journalctl --list-catalog", environment={"LANG": language}).stdout
         for name, message_id in KINDS.items():
             assert re.search(rf"^{message_id} \S+: \S", listed, re.MULTILINE), (language, name)
+
+
+def test_a_long_transcript_is_kept_whole_or_counted(marcel, meet):
+    # journald's own rate limit would begin to drop after 30,000 records, and tell nobody.
+    peer = meet()
+    burst = "".join(f"{number}\n" for number in range(1000))
+    rounds = 40
+    for _ in range(rounds):
+        peer.socket.sendall(burst.encode())
+        for number in range(1000):
+            assert peer.line() == str(number)
+    peer.say("fin")
+    assert peer.rest() == ["fin"]
+    closed_record(marcel, peer.address())
+    kept = len(marcel.journal(of_kind("SAID"), since=marcel.start_of_test))
+    told = marcel.journal(of_kind("DROPPED"), since=marcel.start_of_test)
+    dropped = sum(int(entry["MARCEL_DROPPED_TRANSCRIPT"]) for entry in told)
+    assert kept + dropped == 2 * 1000 * rounds + 3

@@ -2,6 +2,7 @@
 
     roots     makes and caches the Debian trees (mmdebstrap)
     packages  builds the .deb files in a tree of the release they are for, and caches them
+    programs  builds in the same way what only tests run
     scope     runs a program in a cgroup of its own, and leaves nothing behind
     machine   boots a tree under systemd-nspawn and gives the test hands inside
 

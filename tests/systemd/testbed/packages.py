@@ -42,16 +42,17 @@ def source_digest(suffix):
     return digest(*parts)
 
 
-def build(release, suffix, output):
-    """Builds the packages into the directory OUTPUT."""
+def build_in_tree(release, files, script, output):
+    """Runs the shell lines SCRIPT in the build tree of RELEASE; its exit status, and its output.
+
+    FILES of the source tree (relative paths) are below /source there, the directory OUTPUT is
+    /output.
+    """
     with tempfile.TemporaryDirectory(prefix="marcel-source-") as copy:
-        for path in source_files():
+        for path in files:
             target = Path(copy) / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(SOURCE / path, target)
-        arguments = f"--version-suffix {suffix}" if suffix else ""
-        script = (f"cp -a /source /marcel && cd /marcel && packaging/build-deb {arguments} && "
-                  "cp build-deb/*.deb /output/")
         scope = Scope()
         command = ["/usr/bin/systemd-nspawn", "--quiet", f"--directory={build_root(release)}",
                    "--read-only", "--volatile=overlay", "--settings=no", "--register=no",
@@ -70,22 +71,30 @@ def build(release, suffix, output):
                 if leader:
                     os.kill(leader, signal.SIGKILL)
                 scope.stop()
-        if status or not list(output.glob("*.deb")):
-            raise TestbedError(f"packaging/build-deb failed for {release}:\n"
-                               f"{log.read_text(errors='replace')[-3000:]}")
+        return status, log.read_text(errors="replace")
 
 
-def forget_old(release, keep=KEEP):
-    """Removes the packages of this release that were not used for longest."""
-    found = [path for path in cache().glob(f"debs-{release}-*")
+def build(release, suffix, output):
+    """Builds the packages into the directory OUTPUT."""
+    arguments = f"--version-suffix {suffix}" if suffix else ""
+    script = (f"cp -a /source /marcel && cd /marcel && packaging/build-deb {arguments} && "
+              "cp build-deb/*.deb /output/")
+    status, log = build_in_tree(release, source_files(), script, output)
+    if status or not list(output.glob("*.deb")):
+        raise TestbedError(f"packaging/build-deb failed for {release}:\n{log[-3000:]}")
+
+
+def forget_old(kind, release, keep=KEEP):
+    """Removes what was built for this release and was not used for longest."""
+    found = [path for path in cache().glob(f"{kind}-{release}-*")
              if path.is_dir() and not path.suffix]
     for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def packages(release, suffix=""):
-    """The directory with the .deb files of the present source tree for RELEASE."""
-    path = cache() / f"debs-{release}-{source_digest(suffix)}"
+def cached(kind, release, name, make):
+    """The directory of KIND for RELEASE called NAME, filled by MAKE(directory) if there is none."""
+    path = cache() / f"{kind}-{release}-{name}"
     with locked(path):
         if path.is_dir():
             os.utime(path)
@@ -94,9 +103,15 @@ def packages(release, suffix=""):
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
             try:
-                build(release, suffix, unfinished)
+                make(unfinished)
                 unfinished.rename(path)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
-    forget_old(release)
+    forget_old(kind, release)
     return path
+
+
+def packages(release, suffix=""):
+    """The directory with the .deb files of the present source tree for RELEASE."""
+    return cached("debs", release, source_digest(suffix),
+                  lambda output: build(release, suffix, output))
