@@ -272,6 +272,15 @@ static void skip_input(struct conversation *c, size_t bytes)
 }
 
 /*
+ * How many bytes of replies may gather. Where the kernel does not count what was sent, no more than
+ * one turn's: after a SIGKILL they may be sent again.
+ */
+static size_t flush_at(const struct conversation *c)
+{
+	return c->wire.peeks ? 1 : FLUSH_AT;
+}
+
+/*
  * Answers every message that is there. *RET_PAUSE says whether a pause would make one of the rest.
  */
 static enum end_reason answer_all(struct conversation *c, enum framer_input input, bool *ret_pause)
@@ -284,7 +293,7 @@ static enum end_reason answer_all(struct conversation *c, enum framer_input inpu
 		size_t length = (size_t)(in_read(c) - turn->in_taken);
 		struct frame frame;
 
-		if (turn->out_end - out_sent(c) >= FLUSH_AT) {
+		if (turn->out_end - out_sent(c) >= flush_at(c)) {
 			broken = flush(c);
 			continue;
 		}
