@@ -161,13 +161,9 @@ static void check_contents(struct ring *ring)
 		start_empty(ring, ring->capacity);
 		return;
 	}
-	while (position < head && is_piece(ring, position, head, &size)) {
-		bool padding = is_padding(ring, position);
-
-		position += size;
-		if (!padding)
-			end = position;
-	}
+	for (; position < head && is_piece(ring, position, head, &size); position += size)
+		if (!is_padding(ring, position))
+			end = position + size;
 	if (end < head) {
 		ring_count_damage(ring, head - end);
 		store(&header->head, end);
@@ -270,8 +266,6 @@ void ring_count_damage(struct ring *ring, uint64_t size)
 
 bool ring_is_empty(const struct ring *ring)
 {
-	/* The tail never passes the head, except while rewinding: then they differ and are soon
-	 * the same. */
 	return load(&ring->header->tail) == load(&ring->header->head);
 }
 

@@ -379,6 +379,40 @@ static void test_a_head_in_the_middle_of_a_record(void **state)
 	take_over(memory, 1, 8);
 }
 
+static void test_padding_with_nothing_behind_it(void **state)
+{
+	uint8_t *memory = shared_memory(SMALL_SPACE);
+	uint64_t position, damaged;
+	struct ring_losses losses;
+	struct ring ring;
+	size_t size = 0;
+
+	(void)state;
+	assert_int_equal(ring_open(&ring, memory, SMALL_SPACE), 0);
+	/* One record before the end of the memory, and one that has no room there. */
+	for (int i = 0; i < 7; i++) {
+		size = i < 6 ? 10000 : 2000;
+		assert_non_null(ring_reserve(&ring, RECORD_ESSENTIAL, size));
+		(void)ring_publish(&ring, size);
+		if (i < 6)
+			ring_consume(&ring);
+	}
+	assert_non_null(ring_reserve(&ring, RECORD_ESSENTIAL, 10000));
+	(void)ring_publish(&ring, 10000);
+	position = ring_position(&ring);
+	assert_non_null(ring_next(&ring, &position, &size));
+	damaged = *word(memory, AT_HEAD) - position;
+	/* The second, at the start of the memory, is spoilt: the padding before it must go too. */
+	ring.data[4] ^= 1;
+	assert_int_equal(ring_open(&ring, memory, SMALL_SPACE), 0);
+	assert_true(ring_losses(&ring, &losses));
+	assert_int_equal(losses.damaged, damaged);
+	assert_non_null(ring_peek(&ring, &size));
+	assert_int_equal(size, 2000);
+	ring_consume(&ring);
+	assert_true(ring_is_empty(&ring));
+}
+
 static void test_taking_over_an_interrupted_rewind(void **state)
 {
 	struct ring ring;
@@ -528,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_taking_over_a_broken_record),
 		cmocka_unit_test(test_taking_over_a_broken_header),
 		cmocka_unit_test(test_a_head_in_the_middle_of_a_record),
+		cmocka_unit_test(test_padding_with_nothing_behind_it),
 		cmocka_unit_test(test_taking_over_an_interrupted_rewind),
 		cmocka_unit_test(test_a_backlog_that_was_taken_holds_no_memory),
 		cmocka_unit_test(test_a_ring_that_keeps_up_stays_small),
