@@ -29,6 +29,10 @@ GREETING_TEXT = "Vous êtes connecté au serveur Marcel. Envoyez vos messages."
 GREETING = GREETING_TEXT.encode() + b"\n"
 FAREWELL = b"fin\n"
 
+# For Daemon.connect_deaf().
+DEAF = "message_max = 1M\n"
+DEAF_LINE = b"x" * 999999 + b"\n"
+
 EXIT_USAGE = 64
 EXIT_OSERR = 71
 EXIT_CONFIG = 78
@@ -91,6 +95,7 @@ class Peer:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(patience or PATIENCE)
         self.ahead = b""  # read, but not yet asked for
+        self.sent = 0  # by send_until_blocked()
 
     def __enter__(self):
         return self
@@ -174,20 +179,23 @@ class Peer:
         self.socket.close()
 
     def send_until_blocked(self, chunk, most=1 << 30):
-        """Sends CHUNK again and again, never reading, until the socket takes no more."""
+        """
+        Sends CHUNK again and again, never reading, until the socket takes no more. Gives how many
+        bytes were sent in all; the last CHUNK may be cut short, and the next call goes on there.
+        """
+        many = memoryview(chunk * (2 + 65536 // len(chunk)))
         self.socket.setblocking(False)
-        sent = 0
         try:
-            while sent < most:
+            while self.sent < most:
                 try:
-                    sent += self.socket.send(chunk)
+                    self.sent += self.socket.send(many[self.sent % len(chunk):])
                 except BlockingIOError:
                     # Not full for good: the other side may just be slow.
-                    if not select.select([], [self.socket], [], 0.3)[1]:
-                        return sent
+                    if not select.select([], [self.socket], [], 0.1)[1]:
+                        return self.sent
         finally:
             self.socket.settimeout(PATIENCE)
-        raise AssertionError(f"{sent} bytes were taken from a client that reads nothing")
+        raise AssertionError(f"{self.sent} bytes were taken from a client that reads nothing")
 
 
 def shown(data, most=300):
@@ -344,11 +352,58 @@ class Daemon:
             peer.expect(greeting)
         return peer
 
+    def connect_deaf(self):
+        """
+        A client that sends DEAF_LINEs and reads nothing, until its thread waits in send() and has
+        more to send than the kernel would still take, so that nothing but the client ends its wait
+        (or has it been ended by idle_timeout). Needs DEAF, in [dialogue].
+        """
+        peer = self.connect(receive_buffer=4096)
+        seen = []
+
+        def stuck():
+            # Its bytes lie unread at marceld's side, and stay there.
+            try:
+                peer.send_until_blocked(DEAF_LINE)
+            except (ConnectionResetError, BrokenPipeError):
+                return True
+            seen.append(self.unread_from(peer))
+            return len(seen) >= 3 and seen[-1] > 0 and len(set(seen[-3:])) == 1
+
+        wait_until(stuck, "a thread that waits in send()")
+        return peer
+
     # What /proc says of it.
+
+    def unread_from(self, peer):
+        """How many bytes of PEER wait to be read by marceld."""
+        here, there = ("%08X:%04X" % (struct.unpack("=I", socket.inet_aton(host))[0], port)
+                       for host, port in (peer.socket.getsockname(), peer.socket.getpeername()))
+        for line in open("/proc/net/tcp"):
+            fields = line.split()
+            if fields[1] == there and fields[2] == here:
+                return int(fields[4].partition(":")[2], 16)
+        return 0
 
     @property
     def pid(self):
         return self.process.pid
+
+    def links(self):
+        """What its descriptors are."""
+        found = []
+        for name in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                found.append(os.readlink(f"/proc/{self.pid}/fd/{name}"))
+            except FileNotFoundError:
+                pass  # closed meanwhile
+        return found
+
+    def listening_sockets(self):
+        """How many sockets of TCP (IPv4) it listens on."""
+        mine = self.links()
+        sockets = [line.split() for line in open("/proc/net/tcp")]
+        return sum(fields[3] == "0A" and f"socket:[{fields[9]}]" in mine for fields in sockets)
 
     def signal(self, number):
         self.process.send_signal(number)

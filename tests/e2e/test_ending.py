@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from daemon_tools import (FAREWELL, GREETING, PATIENCE, difference, effective, repeat, sanitizer,
+from daemon_tools import (DEAF, FAREWELL, GREETING, PATIENCE, difference, effective, repeat, sanitizer,
                           wait_until)
 
 MEGABYTE = 1 << 20
@@ -105,9 +105,8 @@ def test_who_speaks_in_time_is_not_idle(marceld):
 
 
 def test_a_client_that_never_reads_is_ended_and_harms_nobody(marceld):
-    server = marceld("[dialogue]\nidle_timeout = 1s\n[journal]\ntranscript = off\n")
-    deaf = server.connect()
-    deaf.send_until_blocked(b"x" * 999 + b"\n")
+    server = marceld(f"[dialogue]\nidle_timeout = 1s\n{DEAF}[journal]\ntranscript = off\n")
+    deaf = server.connect_deaf()
     # While its thread waits in send(), the others are served.
     other = server.connect()
     for i in range(repeat(1000)):

@@ -147,6 +147,7 @@ def test_raw_messages_have_at_most_message_max(marceld):
     peer = server.connect(greeting=GREETING_TEXT.encode())
     peer.send(b"0123456789" * 5).expect(b"0123456789" * 5)
     peer.send(b"x").expect(b"x")
+    server.wait_record("said", message="C> x")
     sizes = [len(record.message) - 3 for record in server.records("said")
              if record.message.startswith("C> ")]
     assert max(sizes) <= 10

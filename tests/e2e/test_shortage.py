@@ -185,7 +185,7 @@ def test_the_limit_of_conversations(marceld, ini):
     serves(peers)
     peers.pop().send("fin\n").expect_end(FAREWELL).close()
     wait_until(lambda: room(server), "room for one more")
-    assert len(server.records("opened")) == 4
+    server.wait_record("opened", count=4)
 
 
 def room(server):

@@ -2,12 +2,10 @@
 
 import signal
 
-from daemon_tools import FAREWELL, Peer, repeat
+from daemon_tools import DEAF, DEAF_LINE, FAREWELL, Peer, repeat
 
-
-def reading_everything(peer):
-    """Reads what PEER still gets, a reset being an error."""
-    return peer.read_to_end()
+# For a client that holds up its farewell.
+STUBBORN = f"[server]\nstop_timeout = 1s\n[journal]\ntranscript = off\n[dialogue]\n{DEAF}"
 
 
 def test_stop_without_clients(echo):
@@ -57,9 +55,8 @@ def test_clients_that_do_not_close_do_not_hold_it_up(marceld):
 
 
 def test_a_client_that_does_not_read_does_not_hold_it_up(marceld):
-    server = marceld("[server]\nstop_timeout = 1s\n[journal]\ntranscript = off\n")
-    deaf = server.connect()
-    deaf.send_until_blocked(b"x" * 999 + b"\n")
+    server = marceld(STUBBORN)
+    deaf = server.connect_deaf()
     others = [server.connect() for _ in range(10)]
     server.signal(signal.SIGTERM)
     for peer in others:
@@ -86,16 +83,16 @@ def test_a_client_that_talks_on_does_not_hold_it_up(marceld):
 
 def test_replies_due_are_delivered_before_the_farewell(marceld):
     # They fill the sockets' buffers when the stop comes; the client begins to read only then.
-    server = marceld("[server]\nstop_timeout = 30s\n[journal]\ntranscript = off\n")
-    peer = server.connect()
-    count = peer.send_until_blocked(b"x" * 999 + b"\n") // 1000
+    server = marceld(STUBBORN.replace("1s", "1min"))
+    peer = server.connect_deaf()
+    count = peer.sent // len(DEAF_LINE)
     server.signal(signal.SIGTERM)
     server.wait_record("stopping")
     got = peer.read_to_end()
     answers, last = got[:-len(FAREWELL)], got[-len(FAREWELL):]
     assert last == FAREWELL
-    assert answers == (b"x" * 999 + b"\n") * (len(answers) // 1000)
-    assert 0 < len(answers) // 1000 <= count + 1
+    assert answers == DEAF_LINE * (len(answers) // len(DEAF_LINE))
+    assert 0 < len(answers) // len(DEAF_LINE) <= count
     server.wait()
 
 
@@ -108,9 +105,8 @@ def test_a_client_in_the_midst_of_its_end(marceld):
 
 
 def test_no_new_conversations_after_it(marceld):
-    server = marceld("[server]\nstop_timeout = 5s\n[journal]\ntranscript = off\n")
-    deaf = server.connect()
-    deaf.send_until_blocked(b"x" * 999 + b"\n")
+    server = marceld(STUBBORN)
+    deaf = server.connect_deaf()
     server.signal(signal.SIGTERM)
     server.wait_record("stopping")
     try:
@@ -128,17 +124,14 @@ def test_no_new_conversations_after_it(marceld):
     assert len(server.records("opened")) == 1
 
 
-def test_a_second_sigterm_changes_nothing(marceld):
-    server = marceld("[server]\nstop_timeout = 1s\n")
-    peer = server.connect()
+def test_a_second_sigterm_breaks_off_at_once(marceld):
+    server = marceld(STUBBORN.replace("1s", "1h"))
+    deaf = server.connect_deaf()
     server.signal(signal.SIGTERM)
     server.wait_record("stopping")
-    try:
-        server.signal(signal.SIGTERM)
-    except ProcessLookupError:
-        pass
-    peer.expect_end(FAREWELL)
+    server.signal(signal.SIGTERM)
     server.wait()
+    assert server.records("closed", reason="stop-deadline", peer=deaf.address())
 
 
 def test_stopping_at_any_moment(marceld):
