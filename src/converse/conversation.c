@@ -324,7 +324,7 @@ static void move_input(struct conversation *c, bool far)
 {
 	const struct slot_turn *turn = slot_turn(c->slot.head);
 	const char *rest = slot_in(&c->slot, turn) + (turn->in_taken - turn->in_base);
-	struct slot_turn *next = slot_next(c->slot.head);
+	struct slot_turn *next = turn_amend(c);
 
 	if (far)
 		next->flags |= TURN_IN_FAR;
@@ -437,7 +437,7 @@ static enum end_reason wait_for_input(struct conversation *c, bool pause,
 		return END_NONE;
 	}
 	if (n == 0) {
-		struct slot_turn *next = slot_next(c->slot.head);
+		struct slot_turn *next = turn_amend(c);
 
 		next->flags |= TURN_INPUT_END;
 		slot_commit(c->slot.head);
@@ -544,7 +544,7 @@ static enum end_reason say_farewell(struct conversation *c)
 
 	if (broken != END_NONE)
 		return broken;
-	next = slot_next(c->slot.head);
+	next = turn_amend(c);
 	next->phase = PHASE_LINGER;
 	slot_commit(c->slot.head);
 	return END_NONE;

@@ -37,19 +37,26 @@ static const char *line_end(const struct conversation *conversation)
 	return conversation->framer.line_end == LINE_END_CRLF ? "\r\n" : "\n";
 }
 
+struct slot_turn *turn_amend(struct conversation *conversation)
+{
+	size_t state_size = conversation->responder->state_size;
+
+	/* The commit puts the other state area into force as well. */
+	if (state_size > 0)
+		(void)memcpy(slot_next_state(&conversation->slot), slot_state(&conversation->slot),
+			     state_size);
+	return slot_next(conversation->slot.head);
+}
+
 void turn_begin(struct turn *turn, struct conversation *conversation)
 {
 	struct slot_head *head = conversation->slot.head;
-	struct slot_turn *next = slot_next(head);
-	size_t state_size = conversation->responder->state_size;
+	struct slot_turn *next = turn_amend(conversation);
 	uint64_t sent = atomic_load_explicit(&head->out_sent, memory_order_relaxed);
 	uint64_t read = atomic_load_explicit(&head->in_read, memory_order_relaxed);
 	const char *end = line_end(conversation);
 	size_t used;
 
-	if (state_size > 0)
-		(void)memcpy(slot_next_state(&conversation->slot), slot_state(&conversation->slot),
-			     state_size);
 	/* What was sent and what was answered needs no room any more. */
 	if (sent == next->out_end) {
 		next->out_base = sent;

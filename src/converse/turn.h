@@ -35,6 +35,13 @@ struct record_about turn_about(const struct conversation *conversation);
  */
 void turn_begin(struct turn *turn, struct conversation *conversation);
 
+/*
+ * Prepares a change of the slot that is no turn (where the input lies, a phase): the other half,
+ * filled like the one in force and with the same state, to be changed and put into force by
+ * slot_commit().
+ */
+struct slot_turn *turn_amend(struct conversation *conversation);
+
 /* Puts TURN into force, replies included; turn_is_over() then. */
 void turn_commit(struct turn *turn);
 
