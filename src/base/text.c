@@ -375,6 +375,12 @@ static size_t escape_byte(char to[4], unsigned char byte)
 	return 4;
 }
 
+/* Whether C stands for itself; most of what is said does, and need not be decoded. */
+static bool is_plain(char c)
+{
+	return c >= ' ' && c <= '~' && c != '\\';
+}
+
 size_t text_escape(char *buffer, size_t size, const char *text, size_t length, size_t *ret_used)
 {
 	size_t written = 0;
@@ -384,7 +390,13 @@ size_t text_escape(char *buffer, size_t size, const char *text, size_t length, s
 		char piece[16];
 		size_t n = 0;
 		size_t bytes;
-		uint32_t point = decode(text + used, length - used, &bytes);
+		uint32_t point;
+
+		if (is_plain(text[used]) && written + 1 < size) {
+			buffer[written++] = text[used++];
+			continue;
+		}
+		point = decode(text + used, length - used, &bytes);
 
 		if (bytes > 0 && can_be_shown(point) && point != '\\') {
 			n = bytes;
