@@ -13,6 +13,7 @@
 #include "record/sender.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 
@@ -176,10 +177,23 @@ static bool wait_for_more(struct sender *sender)
 	return more;
 }
 
+/*
+ * Lets this thread wait its turn. A thread of the usual kind takes the processor from the one that
+ * wakes it: that cost a conversation 2.7 us a record, and 20 us and more on a busy machine, instead
+ * of half a microsecond. Where it is not allowed, all works as well, only slower.
+ */
+static void step_back(void)
+{
+	const struct sched_param none = {.sched_priority = 0};
+
+	(void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 static void *run(void *argument)
 {
 	struct sender *sender = argument;
 
+	step_back();
 	if (send_leftover(sender))
 		while (send_ring(sender) && wait_for_more(sender))
 			;
