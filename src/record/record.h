@@ -11,7 +11,7 @@
  * There is one ring and one thread per process: record_start() makes them, record_stop() ends
  * them. Between the two every other function may be called from any thread; before and after, only
  * from the main thread, and records go straight to their destination from there. The process must
- * ignore SIGPIPE: standard error may be a pipe that nobody reads any more.
+ * block or ignore SIGPIPE: standard error may be a pipe that nobody reads any more.
  *
  * A record is known to be sent only afterwards, so a process killed in between leaves it for the
  * next one to send again: once or twice, never not at all.
