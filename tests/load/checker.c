@@ -23,9 +23,11 @@
  *	--replies=N     each line has so many answers, N.1 to N.N (with --counted)
  *	--seed=N        for what is random
  *	--seconds=N     how long (0: until a signal)
+ *	--patience=N    so many seconds for the last answers, and as many for the farewells (20)
  *
  * SIGUSR1 lets each client say a line and forgets the waits measured so far. SIGUSR2 prints the
- * figures so far: one line, a JSON object; the last one comes at the end. Its numbers are those of
+ * figures so far: one line, a JSON object. One is printed first, when signals are understood, and
+ * one last. Their numbers are those of
  * struct tally and struct presence in client.h, times in milliseconds. Exit status 0, or 1 when
  * something was lost, doubled, garbled, miscounted or broken, or somebody was left waiting.
  */
@@ -44,12 +46,11 @@
 #include "base/text.h"
 #include "client.h"
 
-#define TICK_MSEC 5
-/* How long answers, and then farewells, may take at the end. */
-#define PATIENCE      (20 * USEC_PER_SEC)
+#define TICK_MSEC     5
 #define SIZE_MAX_LINE ((uint64_t)1024 * 1024)
 
 static struct crowd crowd;
+static usec_t patience = 20 * USEC_PER_SEC;
 
 static _Noreturn void give_up(const char *what, const char *why)
 {
@@ -87,19 +88,13 @@ static bool print_figures(void)
 }
 
 static const struct option long_options[] = {
-	{"clients", required_argument, NULL, 'c'},
-	{"batch", required_argument, NULL, 'b'},
-	{"size", required_argument, NULL, 's'},
-	{"pause", required_argument, NULL, 'p'},
-	{"churn", required_argument, NULL, 'n'},
-	{"slow", required_argument, NULL, 'w'},
-	{"idle", no_argument, NULL, 'i'},
-	{"command", required_argument, NULL, 'm'},
-	{"counted", no_argument, NULL, 'o'},
-	{"replies", required_argument, NULL, 'r'},
-	{"seed", required_argument, NULL, 'e'},
-	{"seconds", required_argument, NULL, 't'},
-	{NULL, 0, NULL, 0},
+	{"clients", required_argument, NULL, 'c'},  {"batch", required_argument, NULL, 'b'},
+	{"size", required_argument, NULL, 's'},     {"pause", required_argument, NULL, 'p'},
+	{"churn", required_argument, NULL, 'n'},    {"slow", required_argument, NULL, 'w'},
+	{"idle", no_argument, NULL, 'i'},           {"command", required_argument, NULL, 'm'},
+	{"counted", no_argument, NULL, 'o'},        {"replies", required_argument, NULL, 'r'},
+	{"seed", required_argument, NULL, 'e'},     {"seconds", required_argument, NULL, 't'},
+	{"patience", required_argument, NULL, 'a'}, {NULL, 0, NULL, 0},
 };
 
 static void set_option(int option, struct habits *habits, usec_t *ret_duration)
@@ -142,6 +137,9 @@ static void set_option(int option, struct habits *habits, usec_t *ret_duration)
 		break;
 	case 'e':
 		habits->seed = value;
+		break;
+	case 'a':
+		patience = value * USEC_PER_SEC;
 		break;
 	default:
 		*ret_duration = value * USEC_PER_SEC;
@@ -217,11 +215,11 @@ static bool wind_up(usec_t *deadline)
 	if (!crowd.stopping)
 		return false;
 	if (*deadline == 0)
-		*deadline = now + PATIENCE;
+		*deadline = now + patience;
 	crowd_count(&crowd, &p);
 	if (!crowd.parting && ((p.unanswered == 0 && p.greeted == p.live) || now >= *deadline)) {
 		crowd_part(&crowd);
-		*deadline = now + PATIENCE;
+		*deadline = now + patience;
 	}
 	return crowd.parting && (p.live == 0 || now >= *deadline);
 }
@@ -248,6 +246,7 @@ int main(int argc, char *argv[])
 	check(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 	watch(signals, &signals);
 	watch(timer, &timer);
+	(void)print_figures();
 	while (!done) {
 		int n = epoll_wait(crowd.epoll, events, 256, -1);
 
