@@ -18,6 +18,7 @@
  */
 #include "trial.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
