@@ -69,16 +69,13 @@ def random_pieces(random, stream):
     return [stream[a:b] for a, b in zip(places, places[1:])]
 
 
-def random_pause(random):
-    return random.choice([0, 0, 0, 0, 0.0001, 0.0005, 0.002])
-
-
 def send_pieces(random, peer, pieces):
-    for piece in pieces:
+    pauses = {random.randrange(len(pieces)) for _ in range(random.randrange(10))} if pieces else ()
+    for number, piece in enumerate(pieces):
         peer.send(piece)
-        pause = random_pause(random)
-        if pause:
-            time.sleep(pause)  # what the test is about: pieces at different times
+        if number in pauses:
+            # What the test is about: pieces at different times.
+            time.sleep(random.choice([0.0001, 0.0005, 0.002]))
 
 
 def run_cases(one, name):

@@ -41,6 +41,7 @@ def test_a_conversation_reads_like_the_screens_of_the_seed(echo):
 
 def test_every_kind_has_a_message_id_of_its_own(echo):
     dialogue(echo, b"a")
+    echo.peers.pop().close()
     echo.stop()
     ids = {}
     for record in echo.records():
@@ -124,7 +125,7 @@ def test_nothing_that_a_client_says_reaches_a_terminal_raw(marceld, log):
     dialogue_of = server.connect()
     for said, _ in NASTY:
         dialogue_of.send(said + b"\n").expect(said + b"\n")
-    dialogue_of.send("fin\n").expect_end(FAREWELL)
+    dialogue_of.send("fin\n").expect_end(FAREWELL).close()
     server.stop()
     written = server.errors()
     assert not re.search("[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]", written)
@@ -152,7 +153,7 @@ def test_text_for_people(marceld):
     server = marceld("", log="text")
     peer = server.connect()
     address = peer.address()
-    peer.send("bonjour\nfin\n").expect_end(b"bonjour\n" + FAREWELL)
+    peer.send("bonjour\nfin\n").expect_end(b"bonjour\n" + FAREWELL).close()
     server.stop()
     lines = server.errors().splitlines()
     mine = [line for line in lines if address in line]
@@ -162,7 +163,7 @@ def test_text_for_people(marceld):
 
 def test_text_is_what_one_gets_without_a_journal(marceld):
     server = marceld("", log=None)
-    server.connect().send("bonjour\nfin\n").expect_end(b"bonjour\n" + FAREWELL)
+    server.connect().send("bonjour\nfin\n").expect_end(b"bonjour\n" + FAREWELL).close()
     server.stop()
     assert "C> bonjour" in server.errors() and "{" not in server.errors()
 
