@@ -17,14 +17,16 @@
 struct limits;
 
 /* X(NAME, MARCEL_REASON, sentence); a reason keeps its text, since people filter by it */
-#define ADMIT_VERDICTS(X)                                                                          \
-	X(OK, "admitted", "the conversation may begin")                                                          \
-	X(FULL, "full", "as many conversations as allowed go on already")                          \
-	X(ADDRESS, "address-limit", "as many as allowed go on already from its address")           \
+#define ADMIT_VERDICTS(X)                                                                \
+	X(OK, "admitted", "the conversation may begin")                                  \
+	X(FULL, "full", "as many conversations as allowed go on already")                \
+	X(ADDRESS, "address-limit", "as many as allowed go on already from its address") \
 	X(MEMORY, "no-memory", "there is no memory to count it")
 
 #define ADMIT_ENUM(NAME, reason, sentence) ADMIT_##NAME,
-enum admit_verdict { ADMIT_VERDICTS(ADMIT_ENUM) ADMIT_VERDICT_COUNT };
+enum admit_verdict {
+	ADMIT_VERDICTS(ADMIT_ENUM) ADMIT_VERDICT_COUNT
+};
 #undef ADMIT_ENUM
 
 struct admit_face;
@@ -35,7 +37,10 @@ struct admit {
 	uint64_t total;
 };
 
-#define ADMIT_INIT { .faces = NULL }
+#define ADMIT_INIT            \
+	{                     \
+		.faces = NULL \
+	}
 
 /*
  * The number under which the face named NAME is counted here: the same name has the same number

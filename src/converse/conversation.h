@@ -26,14 +26,18 @@ struct conversation_origin {
 	bool keyed;
 };
 
+struct roster;
+
 struct conversation {
-	uint32_t index; /* of its slot */
+	struct roster *roster; /* where it is told that it is over */
+	uint32_t index;        /* of its slot */
 	struct slot slot;
 	struct conversation_origin origin;
 	/* The face's responder, or the one it was resumed with, and what its load() made. */
 	const struct marcel_responder_ops *responder;
 	void *shared;
 	pthread_t thread;       /* main thread */
+	bool resumed;           /* another process left it */
 	bool running;           /* main thread: there is a thread to join */
 	uint64_t seen_progress; /* main thread: wire_progress() when the watchdog last looked */
 

@@ -121,21 +121,15 @@ static void finish(struct roster *roster, uint32_t index)
 	lock_drop(&roster->lock);
 }
 
-/* What a conversation's thread runs; the roster is found through the argument's pair. */
-struct start {
-	struct roster *roster;
-	uint32_t index;
-};
-
 /*
  * Waits until conversations may go on; one that is suspect, until it is its turn: it keeps the
  * turnstile then until turn_is_over(), which is more than the analysis can follow.
  */
 LOCK_ATTRIBUTE(no_thread_safety_analysis)
-static void wait_at_gate(struct roster *roster, struct conversation *c)
+static void wait_at_gate(struct conversation *c)
 {
 	wire_rest(&c->wire);
-	gate_wait(&roster->gate);
+	gate_wait(&c->roster->gate);
 	if (c->turnstile != NULL)
 		lock_take(c->turnstile);
 	wire_work(&c->wire);
@@ -143,17 +137,14 @@ static void wait_at_gate(struct roster *roster, struct conversation *c)
 
 static void *run(void *argument)
 {
-	struct start start = *(struct start *)argument;
-	struct conversation *c = &start.roster->conversations[start.index];
-
+	struct conversation *c = argument;
 	char name[32];
 
-	free(argument);
-	wait_at_gate(start.roster, c);
+	wait_at_gate(c);
 	(void)snprintf(name, sizeof(name), "conv-%" PRIu64, c->slot.head->number);
 	thread_name(name);
 	conversation_run(c);
-	finish(start.roster, start.index);
+	finish(c->roster, c->index);
 	return NULL;
 }
 
@@ -165,16 +156,30 @@ static void fill_card(const struct slot *slot, const struct roster_arrival *arri
 	(void)snprintf(card->peer, sizeof(card->peer), "%s", arrival->peer);
 	(void)snprintf(card->listener, sizeof(card->listener), "%s", arrival->listener);
 	(void)snprintf(card->responder, sizeof(card->responder), "%s", ops->name);
-	card->state_version = ops->state_version;
-	card->state_size = (uint32_t)ops->state_size;
+	(void)memcpy(card->key, arrival->origin.key, sizeof(card->key));
+	card->keyed = arrival->origin.keyed;
 	if (ops->state_size > 0)
 		(void)memset(slot->states->area[0], 0, ops->state_size);
+}
+
+static uint8_t first_mode(enum framing framing)
+{
+	switch (framing) {
+	case FRAMING_RAW:
+		return MODE_RAW_ONLY;
+	case FRAMING_LINE:
+		return MODE_LINE;
+	case FRAMING_AUTO:
+		break;
+	}
+	return MODE_UNDECIDED;
 }
 
 /* A slot as it is before the first byte. */
 static void fill_head(struct roster *roster, struct slot_head *head, int fd,
 		      const struct face *face)
 {
+	struct slot_turn *first = &head->turn[0];
 	socklen_t size = sizeof(head->cookie);
 
 	(void)memset(head, 0, sizeof(*head));
@@ -182,9 +187,9 @@ static void fill_head(struct roster *roster, struct slot_head *head, int fd,
 	head->opened = clock_realtime();
 	(void)!getrandom(head->id, sizeof(head->id), 0);
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &head->cookie, &size);
-	head->turn[0].mode = face->dialogue.framing == FRAMING_RAW    ? MODE_RAW_ONLY
-			     : face->dialogue.framing == FRAMING_LINE ? MODE_LINE
-								      : MODE_UNDECIDED;
+	first->mode = first_mode(face->dialogue.framing);
+	first->state_version = face->responder->state_version;
+	first->state_size = (uint32_t)face->responder->state_size;
 	atomic_store_explicit(&head->stage, STAGE_LIVE, memory_order_release);
 }
 
@@ -223,16 +228,14 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 	struct conversation *c = &roster->conversations[index];
 	struct slot slot = table_slot(&roster->table, index);
 	struct slot_head *head = slot.head;
-	struct start *start = malloc(sizeof(*start));
 	size_t stack_size = 0;
 	void *stack;
 	int r;
 
-	if (start == NULL)
-		return -EAGAIN;
-	*start = (struct start){.roster = roster, .index = index};
 	*c = (struct conversation){
+		.roster = roster,
 		.index = index,
+		.resumed = how->carried,
 		.slot = slot,
 		.origin = how->origin,
 		.responder = how->responder,
@@ -240,12 +243,11 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 		.framer = restore_framer(slot_turn(head), how->origin.face),
 		.turnstile = how->suspect ? &roster->turnstile : NULL,
 	};
-	wire_init(&c->wire, fd);
+	wire_init(&c->wire, fd, how->carried);
 	c->wire.peeks = roster->hooks.keep != NULL && !is_tcp(fd);
 	stack = stacks_get(&roster->stacks, index, &stack_size);
-	r = thread_start(&c->thread, NULL, stack, stack_size, run, start);
+	r = thread_start(&c->thread, NULL, stack, stack_size, run, c);
 	if (r < 0) {
-		free(start);
 		(void)take_fd(&c->wire.fd); /* it stays the caller's */
 		wire_done(&c->wire);
 		return r;
@@ -314,7 +316,10 @@ int roster_reserve(struct roster *roster, uint32_t *ret_index)
 int roster_resume(struct roster *roster, uint32_t index, int fd,
 		  const struct roster_resumption *resumption)
 {
-	return start_thread(roster, index, fd, resumption);
+	struct roster_resumption how = *resumption;
+
+	how.carried = true;
+	return start_thread(roster, index, fd, &how);
 }
 
 void roster_open_gate(struct roster *roster)

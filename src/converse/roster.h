@@ -102,6 +102,7 @@ struct roster_resumption {
 	const struct marcel_responder_ops *responder; /* the one the slot's state is for */
 	void *shared;
 	bool suspect; /* the process died in a turn of this conversation */
+	bool carried; /* set by roster_resume() */
 };
 
 /*

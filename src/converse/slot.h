@@ -80,8 +80,11 @@ struct slot_turn {
 	uint8_t mode;      /* enum slot_mode */
 	uint8_t line_end;  /* enum slot_line_end */
 	uint8_t flags;     /* TURN_* */
-	uint8_t reason;    /* enum end_reason, from PHASE_FAREWELL on */
+	uint8_t reason;    /* enum end_reason, from PHASE_PARTING on */
 	uint8_t spare[3];
+	uint32_t state_version; /* layout of the responder's state */
+	uint32_t state_size;    /* its bytes */
+	uint64_t reserved[2];   /* zero */
 };
 
 /* Whether a slot holds a conversation. */
@@ -105,7 +108,7 @@ struct slot_head {
 	_Atomic uint64_t in_consumed; /* taken out after peeking (wire.h); else unused */
 	struct slot_turn turn[2];
 	_Atomic uint32_t in_flight; /* 1: a turn has begun and is not committed */
-	uint8_t spare[60];
+	uint8_t spare[12];
 };
 static_assert(sizeof(struct slot_head) == SLOT_HEAD_SIZE, "heads are a power of two");
 
@@ -118,8 +121,9 @@ struct slot_card {
 	char peer[SLOT_PEER_MAX];
 	char listener[SLOT_LISTENER_MAX];
 	char responder[SLOT_RESPONDER_MAX];
-	uint32_t state_version;
-	uint32_t state_size;
+	uint8_t key[16]; /* the client's host, for limits, if keyed */
+	uint8_t keyed;
+	uint8_t spare[7];
 };
 
 /*

@@ -39,7 +39,7 @@ static const char *line_end(const struct conversation *conversation)
 
 struct slot_turn *turn_amend(struct conversation *conversation)
 {
-	size_t state_size = conversation->responder->state_size;
+	size_t state_size = slot_turn(conversation->slot.head)->state_size;
 
 	/* The commit puts the other state area into force as well. */
 	if (state_size > 0)
@@ -186,6 +186,34 @@ int turn_wake(struct turn *turn, enum marcel_wake reason)
 	if (reason == MARCEL_WAKE_TIMER)
 		seen.wake_at = 0;
 	r = turn->conversation->responder->wake(&seen, reason, &turn->sink);
+	turn->next->wake_at = seen.wake_at;
+	return r;
+}
+
+int turn_restore(struct turn *turn)
+{
+	const struct marcel_responder_ops *responder = turn->conversation->responder;
+	struct marcel_conversation seen = view(turn);
+	char *state = seen.state;
+	int r;
+
+	if (turn->next->state_size < responder->state_size)
+		(void)memset(state + turn->next->state_size, 0,
+			     responder->state_size - turn->next->state_size);
+	r = responder->restore(&seen, turn->next->state_version);
+	if (r < 0)
+		return r;
+	turn->next->wake_at = seen.wake_at;
+	turn->next->state_version = responder->state_version;
+	turn->next->state_size = (uint32_t)responder->state_size;
+	return 0;
+}
+
+int turn_save(struct turn *turn)
+{
+	struct marcel_conversation seen = view(turn);
+	int r = turn->conversation->responder->save(&seen);
+
 	turn->next->wake_at = seen.wake_at;
 	return r;
 }

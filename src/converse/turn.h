@@ -61,5 +61,14 @@ int turn_greet(struct turn *turn);
 int turn_respond(struct turn *turn, const char *message, size_t length);
 int turn_wake(struct turn *turn, enum marcel_wake reason);
 
-/* Tells the responder that the conversation is over. */
+/*
+ * Lets the responder take up the state that another process left, whatever its version / bring it
+ * up to date for another process. Both must exist. Return 0 or a negative errno; TURN is to be
+ * committed after 0 only.
+ */
+int turn_restore(struct turn *turn);
+int turn_save(struct turn *turn);
+
+/* Tells the responder that the conversation is over. Leaves a turn in flight: turn_is_over() ends
+ * it. */
 void turn_close(struct conversation *conversation);

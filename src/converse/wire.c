@@ -15,6 +15,9 @@
 
 #define WAKE_SIGNAL SIGUSR1
 
+/* No time-out that anybody sets. */
+#define TIMEOUT_UNKNOWN (USEC_NEVER - 1)
+
 static void woken(int number)
 {
 	(void)number;
@@ -33,12 +36,15 @@ void wire_init_signal(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-void wire_init(struct wire *wire, int fd)
+void wire_init(struct wire *wire, int fd, bool carried)
 {
+	/* A new socket waits for ever; what a carried one does is not known. */
+	usec_t timeout = carried ? TIMEOUT_UNKNOWN : USEC_NEVER;
+
 	*wire = (struct wire){
 		.fd = fd,
-		.receive_timeout = USEC_NEVER,
-		.send_timeout = USEC_NEVER,
+		.receive_timeout = timeout,
+		.send_timeout = timeout,
 	};
 	lock_init(&wire->lock, "a wire");
 	atomic_init(&wire->mail, 0);
@@ -183,13 +189,21 @@ void wire_work(struct wire *wire)
 	working(wire);
 }
 
-void wire_consume(struct wire *wire, void *buffer, size_t length)
+int wire_consume(struct wire *wire, void *buffer, size_t length)
 {
-	ssize_t n;
+	char *to = buffer;
 
-	do
-		n = recv(wire->fd, buffer, length, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	while (length > 0) {
+		ssize_t n = recv(wire->fd, to, length, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ECONNRESET;
+		to += n;
+		length -= (size_t)n;
+	}
+	return 0;
 }
 
 void wire_wake(struct wire *wire, unsigned mail)

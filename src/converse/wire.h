@@ -9,8 +9,8 @@
  * poll() is paid for each message. An EAGAIN with O_NONBLOCK set is such a wake-up; without it,
  * it is the socket's own time-out (SO_RCVTIMEO, SO_SNDTIMEO).
  *
- * The conversation's thread calls everything but wire_wake() and wire_progress(), which any thread
- * may call between wire_init() and the joining of that thread.
+ * The conversation's thread calls everything but what says otherwise; wire_wake() and
+ * wire_progress() may be called by any thread between wire_init() and the joining of that thread.
  */
 #pragma once
 
@@ -44,8 +44,11 @@ struct wire {
 /* Lets the signal that wakes conversations do nothing but wake. Main thread, before any other. */
 void wire_init_signal(void);
 
-/* Makes WIRE of the connected, blocking stream socket FD, which it owns from now on. */
-void wire_init(struct wire *wire, int fd);
+/*
+ * Makes WIRE of the connected, blocking stream socket FD, which it owns from now on. CARRIED:
+ * another process has used it, and left its time-outs on it. Main thread.
+ */
+void wire_init(struct wire *wire, int fd, bool carried);
 
 /*
  * Closes the socket, which sends nothing to the client if another process holds a duplicate. The
@@ -71,8 +74,11 @@ ssize_t wire_receive(struct wire *wire, void *buffer, size_t room, usec_t timeou
  * SIGKILL can tell which of the steps were done.
  */
 
-/* Takes LENGTH bytes out that wire_receive() looked at, to BUFFER again. With `peeks` only. */
-void wire_consume(struct wire *wire, void *buffer, size_t length);
+/*
+ * Takes LENGTH bytes out that wire_receive() looked at, to BUFFER again. With `peeks` only. Returns
+ * 0, or a negative errno when the connection is gone: then they may come again.
+ */
+int wire_consume(struct wire *wire, void *buffer, size_t length);
 
 /*
  * Writes at least one of LENGTH bytes at BYTES. Returns how many; -EAGAIN when the client took none

@@ -106,10 +106,12 @@ void notify_reloading(struct notify *notify)
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now());
 }
 
-void notify_stopping(struct notify *notify)
+void notify_stopping(struct notify *notify, usec_t timeout)
 {
-	(void)sd_notifyf(0, "STOPPING=1\nSTATUS=Saying farewell to %" PRIu32 " conversations",
-			 notify->roster->live);
+	(void)sd_notifyf(0,
+			 "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64
+			 "\nSTATUS=Saying farewell to %" PRIu32 " conversations",
+			 timeout, notify->roster->live);
 	(void)sd_event_source_set_enabled(notify->status, SD_EVENT_OFF);
 }
 

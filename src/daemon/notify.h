@@ -28,13 +28,19 @@ struct notify {
  */
 int notify_init(struct notify *notify, sd_event *loop, struct roster *roster,
 		const struct handover_figures *figures);
+
+/* Ends NOTIFY; nothing is told any more. */
 void notify_done(struct notify *notify);
 
+/* The daemon serves: at the end of a start or a reload. */
 void notify_ready(struct notify *notify);
 
 /* A reload begins; notify_ready() ends it. */
 void notify_reloading(struct notify *notify);
-void notify_stopping(struct notify *notify);
+/* The daemon stops, which may take as long as TIMEOUT: the manager is to wait for it. */
+void notify_stopping(struct notify *notify, usec_t timeout);
+
+/* The daemon ends, and its conversations go on in another process. */
 void notify_handing_over(struct notify *notify);
 
 /* The number of conversations changed: the status line follows, at most once a second. */

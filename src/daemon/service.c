@@ -103,7 +103,8 @@ static void stop(struct service *service)
 	service->stage = SERVICE_STOPPING;
 	record_note(RECORD_STOPPING, "Stopping: %" PRIu32 " conversations hear the farewell",
 		    service->roster.live);
-	notify_stopping(&service->notify);
+	notify_stopping(&service->notify,
+			clock_deadline(service->config->stop_timeout, ABORT_GRACE + RECORDS_GRACE));
 	acceptor_stop(&service->acceptor);
 	roster_wake_all(&service->roster, MAIL_STOP);
 	set_deadline(service, service->config->stop_timeout);

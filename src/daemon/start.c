@@ -85,13 +85,12 @@ static void on_over(void *context, const struct conversation *conversation)
 
 /* Hooks of the handover. */
 
-static void on_admit(void *context, int fd, const char *listener,
-		     struct conversation_origin *ret_origin)
+static void on_admit(void *context, const char *listener, struct conversation_origin *origin)
 {
 	struct service *service = context;
 
-	ret_origin->face = take_face(service, listener);
-	acceptor_count(&service->acceptor, fd, ret_origin);
+	origin->face = take_face(service, listener);
+	acceptor_count(&service->acceptor, origin);
 }
 
 static void on_dismiss(void *context, const struct conversation_origin *origin)
@@ -251,7 +250,9 @@ static int open_listeners(struct service *service)
 		return service_refuse(_("cannot listen"), r);
 	if (r == 0)
 		return EXIT_CONFIG;
-	return r == -EINVAL || r == -ENAMETOOLONG ? EXIT_USAGE : EXIT_OSERR;
+	if (r != -EINVAL && r != -ENAMETOOLONG)
+		return EXIT_OSERR;
+	return service->options->n_listen > 0 ? EXIT_USAGE : EXIT_CONFIG;
 }
 
 int service_start(struct service *service)

@@ -257,7 +257,14 @@ static void store(int fd, const char *name)
 
 	/* Without FDPOLL=0 the manager would watch it, and drop it at a hang-up. */
 	(void)snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
-	(void)sd_pid_notify_with_fds(0, 0, state, &fd, 1);
+	int r = 0;
+
+	r = sd_pid_notify_with_fds(0, 0, state, &fd, 1);
+	if (r < 0)
+		record_note(
+			RECORD_TROUBLE,
+			"The service manager does not keep %s, so nothing survives a restart: %s",
+			name, strerrordesc_np(-r));
 }
 
 static void unstore(const char *name)
@@ -315,16 +322,16 @@ static void tell(const struct handover *h)
 
 void handover_ready(struct handover *h)
 {
-	roster_open_gate(h->roster);
-	if (!h->enabled)
-		return;
-	atomic_store(&h->roster->table.header->attempts, 0);
-	if (h->resuming) {
+	if (h->enabled) {
+		atomic_store(&h->roster->table.header->attempts, 0);
+		/* From here on a turn that ends in its middle is a crash again. */
 		measure(h);
-		tell(h);
+		if (h->resuming || h->figures.lost > 0)
+			tell(h);
+		unstore(table_names[!h->letter]);
+		drop_source(h);
 	}
-	unstore(table_names[!h->letter]);
-	drop_source(h);
+	roster_open_gate(h->roster);
 }
 
 /* A vault_fd_fn. */
@@ -337,8 +344,15 @@ static int fd_of(void *context, uint32_t slot)
 
 static void clean_if_due(struct handover *h)
 {
-	if (vault_needs_cleaning(&h->vault, h->limit))
-		(void)vault_clean(&h->vault, fd_of, h);
+	int r;
+
+	if (!vault_needs_cleaning(&h->vault, h->limit))
+		return;
+	r = vault_clean(&h->vault, fd_of, h);
+	if (r < 0 && !h->complained)
+		record_note(RECORD_TROUBLE, "The vault of sockets cannot be cleaned: %s",
+			    strerrordesc_np(-r));
+	h->complained = h->complained || r < 0;
 }
 
 void handover_keep(struct handover *h, uint32_t index, int fd)

@@ -20,11 +20,10 @@
 /* What the handover asks of whoever knows configuration and listeners. */
 struct handover_hooks {
 	/*
-	 * Fills ORIGIN for a conversation that came in by LISTENER on the socket FD: its face, with
-	 * a reference, and how it is counted; and counts it.
+	 * Completes ORIGIN, whose key is set, for a conversation that came in by LISTENER: its
+	 * face, with a reference, and how it is counted; and counts it.
 	 */
-	void (*admit)(void *context, int fd, const char *listener,
-		      struct conversation_origin *ret_origin);
+	void (*admit)(void *context, const char *listener, struct conversation_origin *origin);
 
 	/* Takes back what admit() did. */
 	void (*dismiss)(void *context, const struct conversation_origin *origin);

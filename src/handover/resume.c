@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "converse/turn.h"
 #include "handover/counters.h"
 #include "handover/handover.h"
 #include "handover/losses.h"
@@ -60,6 +59,16 @@ static const char *loss_sentence(enum handover_loss loss)
 	return sentences[loss];
 }
 
+static struct record_about about_of(const struct snapshot *snapshot)
+{
+	return (struct record_about){
+		.number = snapshot->number,
+		.id = snapshot->id,
+		.peer = snapshot->peer,
+		.listener = snapshot->listener,
+	};
+}
+
 /* Records that a conversation could not come along; SNAPSHOT NULL: nothing is known of it. */
 static void record_loss(struct handover *h, const struct snapshot *snapshot,
 			enum handover_loss loss)
@@ -73,15 +82,20 @@ static void record_loss(struct handover *h, const struct snapshot *snapshot,
 			     "A conversation could not come along: %s", loss_sentence(loss));
 		return;
 	}
-	about = (struct record_about){
-		.number = snapshot->number,
-		.id = snapshot->id,
-		.peer = snapshot->peer,
-		.listener = snapshot->listener,
-	};
+	about = about_of(snapshot);
 	record_event(RECORD_NOT_CARRIED, &about, &reason, 1,
 		     "Conversation %" PRIu64 " with %s could not come along: %s", snapshot->number,
 		     snapshot->peer, loss_sentence(loss));
+}
+
+/* Says of a conversation that its client may see something twice. */
+static void record_repeated(const struct snapshot *snapshot)
+{
+	struct record_about about = about_of(snapshot);
+
+	record_event(RECORD_NOTICE, &about, NULL, 0,
+		     "Conversation %" PRIu64 ": the last reply may reach the client twice",
+		     snapshot->number);
 }
 
 static int compare_candidates(const void *a, const void *b)
@@ -113,21 +127,27 @@ static void keep_stranger(struct resumption *r, int fd)
 		r->strangers[r->n_strangers++] = own;
 }
 
-/* A socket that no saved conversation owns: a new client, or what is left of an old one. */
+/*
+ * A descriptor that no saved conversation owns: a new client; what is left of an old one; or one
+ * whose state was lost, and whose client is to see an orderly end. The vault's copy stays open
+ * until it is cleaned, so it has to be shut down to be over.
+ */
 static void meet_stranger(struct resumption *r, int fd)
 {
 	struct handover *h = r->handover;
 	struct counters counters;
+	bool is_socket = counters_read(fd, &counters) == 0;
 
-	if (counters_read(fd, &counters) < 0 || !counters.tcp || !counters.connected)
-		return;
-	if (counters.read == 0 && counters.written == 0) {
+	if (is_socket && counters.tcp && counters.connected && counters.read == 0 &&
+	    counters.written == 0) {
 		keep_stranger(r, fd);
-	} else if (!h->resuming) {
-		/* Without the table nobody knows what was said; the client sees an orderly end. */
-		(void)shutdown(fd, SHUT_RDWR);
-		record_loss(h, NULL, LOSS_NO_STATE);
+		return;
 	}
+	(void)shutdown(fd, SHUT_RDWR);
+	if (!is_socket)
+		record_loss(h, NULL, LOSS_NOT_A_SOCKET);
+	else if (counters.connected && !h->resuming)
+		record_loss(h, NULL, LOSS_NO_STATE);
 }
 
 /* A vault_owner_fn. */
@@ -213,8 +233,9 @@ static void finish_peeking(struct snapshot *s, int fd)
 	socklen_t size = sizeof(ahead);
 	uint64_t left = s->in_read - s->in_consumed;
 
+	/* vsock has no such offset: what was noted counts as taken, and may come again. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &ahead, &size) < 0 || ahead < 0)
-		return;
+		ahead = 0;
 	/* Noted but not taken out: the kernel is still ahead by as much. */
 	while ((uint64_t)ahead >= left && left > 0) {
 		ssize_t n = recv(fd, scratch, left < sizeof(scratch) ? left : sizeof(scratch),
@@ -258,8 +279,8 @@ static enum handover_loss find_responder(struct resumption *r, const struct snap
 	if (strcmp(face->responder->name, s->responder) != 0 &&
 	    !h->hooks.find_responder(h->hooks.context, s->responder, &ret->responder, &ret->shared))
 		return LOSS_NO_RESPONDER;
-	if (s->state_version == ret->responder->state_version &&
-	    s->state_size == ret->responder->state_size)
+	if (s->turn.state_version == ret->responder->state_version &&
+	    s->turn.state_size == ret->responder->state_size)
 		return LOSS_NONE;
 	return ret->responder->restore != NULL ? LOSS_NONE : LOSS_OTHER_STATE;
 }
@@ -282,32 +303,6 @@ static void settle_slot(struct resumption *r, const struct candidate *c, const s
 	atomic_store(&head->in_consumed, s->in_consumed);
 }
 
-/* Lets the responder read a state that an earlier version of it wrote. */
-static enum handover_loss restore_state(struct resumption *r, const struct candidate *c,
-					const struct snapshot *s,
-					const struct roster_resumption *how)
-{
-	struct slot slot = table_slot(&r->roster->table, c->to);
-	struct marcel_conversation seen = {
-		.shared = how->shared,
-		.state = slot_state(&slot),
-		.state_size = how->responder->state_size,
-		.number = s->number,
-		.turn = s->turn.messages,
-		.peer = s->peer,
-		.listener = s->listener,
-		.wake_at = s->turn.wake_at,
-	};
-
-	if (how->responder->restore == NULL)
-		return LOSS_NONE;
-	if (how->responder->restore(&seen, s->state_version) < 0)
-		return LOSS_OTHER_STATE;
-	slot.near->card.state_version = how->responder->state_version;
-	slot.near->card.state_size = (uint32_t)how->responder->state_size;
-	return LOSS_NONE;
-}
-
 /* Carries on with one conversation on the socket *FD, which it takes if that works. */
 static enum handover_loss resume_one(struct resumption *r, const struct candidate *c,
 				     struct snapshot *s, int *fd)
@@ -323,22 +318,26 @@ static enum handover_loss resume_one(struct resumption *r, const struct candidat
 		return loss;
 	if (crashed_too_often(r, s))
 		return LOSS_CRASHES;
-	h->hooks.admit(h->hooks.context, *fd, s->listener, &origin);
+	(void)memcpy(origin.key, s->key, sizeof(origin.key));
+	origin.keyed = s->keyed;
+	h->hooks.admit(h->hooks.context, s->listener, &origin);
 	loss = find_responder(r, s, &origin, &how);
 	if (loss == LOSS_NONE) {
 		finish_peeking(s, *fd);
 		settle_slot(r, c, s);
-		loss = restore_state(r, c, s, &how);
+		if (roster_resume(r->roster, c->to, *fd, &how) < 0)
+			loss = LOSS_SYSTEM;
 	}
-	if (loss == LOSS_NONE && roster_resume(r->roster, c->to, *fd, &how) < 0)
-		loss = LOSS_SYSTEM;
 	if (loss != LOSS_NONE) {
 		h->hooks.dismiss(h->hooks.context, &origin);
 		return loss;
 	}
 	(void)take_fd(fd);
 	h->figures.carried++;
-	h->figures.repeated += repeated;
+	if (repeated) {
+		h->figures.repeated++;
+		record_repeated(s);
+	}
 	return LOSS_NONE;
 }
 

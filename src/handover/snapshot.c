@@ -106,13 +106,13 @@ int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, ui
 	ret->peer = card->peer;
 	ret->listener = card->listener;
 	ret->responder = card->responder;
-	ret->state_version = card->state_version;
-	ret->state_size = card->state_size;
+	(void)memcpy(ret->key, card->key, sizeof(ret->key));
+	ret->keyed = card->keyed != 0;
 	ret->state = states->area[sequence & 1];
 	ret->in = (ret->turn.flags & TURN_IN_FAR) != 0 ? far->in : near->in;
 	ret->out = (ret->turn.flags & TURN_OUT_FAR) != 0 ? far->out : near->out;
 	if (!turn_makes_sense(&ret->turn) || !streams_make_sense(ret) ||
-	    ret->state_size > MARCEL_STATE_MAX)
+	    ret->turn.state_size > MARCEL_STATE_MAX)
 		return -EINVAL;
 	return 1;
 }
@@ -125,10 +125,10 @@ void snapshot_write_slot(const struct snapshot *s, const struct slot *slot)
 	(void)memcpy(card->peer, s->peer, strlen(s->peer) + 1);
 	(void)memcpy(card->listener, s->listener, strlen(s->listener) + 1);
 	(void)memcpy(card->responder, s->responder, strlen(s->responder) + 1);
-	card->state_version = s->state_version;
-	card->state_size = s->state_size;
-	if (s->state_size > 0)
-		(void)memcpy(slot->states->area[0], s->state, s->state_size);
+	(void)memcpy(card->key, s->key, sizeof(card->key));
+	card->keyed = s->keyed;
+	if (s->turn.state_size > 0)
+		(void)memcpy(slot->states->area[0], s->state, s->turn.state_size);
 	if (s->turn.phase != PHASE_LINGER)
 		(void)memcpy(slot_in(slot, &s->turn), s->in,
 			     (size_t)(s->in_read - s->turn.in_base));

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,9 +50,9 @@ struct snapshot {
 	const char *peer;      /* ended by NUL within its room, as are the next two */
 	const char *listener;
 	const char *responder;
-	uint32_t state_version;
-	uint32_t state_size;
-	const char *state; /* state_size bytes */
+	uint8_t key[16]; /* the client's host, if keyed */
+	bool keyed;
+	const char *state; /* turn.state_size bytes */
 	const char *in;    /* the input buffer, from stream offset turn.in_base on */
 	const char *out;   /* the output buffer, from stream offset turn.out_base on */
 };

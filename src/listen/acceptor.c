@@ -83,8 +83,7 @@ static void note_recovery(struct acceptor *acceptor)
 }
 
 /* Tells a client that it can't stay, and why to the journal. Takes FD over. */
-static void refuse(struct acceptor *acceptor, int fd, const struct roster_arrival *arrival,
-		   enum admit_verdict verdict)
+static void refuse(int fd, const struct roster_arrival *arrival, enum admit_verdict verdict)
 {
 	const struct record_field fields[] = {
 		{"MARCEL_REASON", admit_reason(verdict)},
@@ -98,7 +97,6 @@ static void refuse(struct acceptor *acceptor, int fd, const struct roster_arriva
 	};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
-	acceptor->refused++;
 	if (text[0] != '\0')
 		(void)sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)shutdown(fd, SHUT_WR);
@@ -134,7 +132,6 @@ static int welcome(struct acceptor *acceptor, int fd, const struct listener *lis
 	if (verdict == ADMIT_OK) {
 		r = roster_begin(acceptor->roster, fd, &arrival);
 		if (r == 0) {
-			acceptor->accepted++;
 			note_recovery(acceptor);
 			return 0;
 		}
@@ -145,7 +142,7 @@ static int welcome(struct acceptor *acceptor, int fd, const struct listener *lis
 		acceptor->hooks.unface(acceptor->hooks.context, origin->face);
 		return r;
 	}
-	refuse(acceptor, fd, &arrival, verdict);
+	refuse(fd, &arrival, verdict);
 	acceptor->hooks.unface(acceptor->hooks.context, origin->face);
 	return 0;
 }
@@ -159,7 +156,7 @@ static bool welcome_waiting(struct acceptor *acceptor)
 		return true;
 	r = welcome(acceptor, acceptor->waiting, acceptor->waiting_at, &acceptor->waiting_address);
 	if (r < 0) {
-		pause_accepting(acceptor, r, "starting a thread");
+		pause_accepting(acceptor, r, "beginning a conversation");
 		return false;
 	}
 	acceptor->waiting = -1;
@@ -206,7 +203,7 @@ static bool accept_one(struct acceptor *acceptor, const struct listener *listene
 		acceptor->waiting = fd;
 		acceptor->waiting_at = listener;
 		acceptor->waiting_address = address;
-		pause_accepting(acceptor, r, "starting a thread");
+		pause_accepting(acceptor, r, "beginning a conversation");
 		return false;
 	}
 	return true;
@@ -302,13 +299,9 @@ void acceptor_done(struct acceptor *acceptor)
 	admit_done(&acceptor->admit);
 }
 
-void acceptor_count(struct acceptor *acceptor, int fd, struct conversation_origin *origin)
+void acceptor_count(struct acceptor *acceptor, struct conversation_origin *origin)
 {
-	struct address address = {.length = sizeof(address.storage)};
-
 	origin->counted_as = 0;
-	origin->keyed = getpeername(fd, &address.sa, &address.length) == 0 &&
-			address_key(&address, origin->key) > 0;
 	/* Without memory it is counted on the first face, or not at all: it goes on in any case. */
 	(void)admit_face(&acceptor->admit, origin->face->name, &origin->counted_as);
 	(void)admit_take(&acceptor->admit, origin->counted_as, NULL,
@@ -344,8 +337,11 @@ void acceptor_take(struct acceptor *acceptor, int fd)
 	const struct listener *listener = find_listener(acceptor, fd);
 
 	if (listener == NULL || getpeername(fd, &address.sa, &address.length) < 0 ||
-	    welcome(acceptor, fd, listener, &address) < 0)
+	    welcome(acceptor, fd, listener, &address) < 0) {
+		/* The vault has it, too: closing alone would leave the client waiting. */
+		(void)shutdown(fd, SHUT_RDWR);
 		close_fd(&fd);
+	}
 }
 
 void acceptor_over(struct acceptor *acceptor, const struct conversation *conversation)

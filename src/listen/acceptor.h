@@ -52,10 +52,8 @@ struct acceptor {
 	size_t n_gates;
 	sd_event_source *retry; /* the timer that ends a pause */
 	bool paused;
-	bool in_shortage;  /* a shortage was recorded, and no client could begin since */
-	usec_t told;       /* when a shortage was last recorded; 0: never */
-	uint64_t accepted; /* clients that began a conversation */
-	uint64_t refused;  /* clients that were sent away */
+	bool in_shortage; /* a shortage was recorded, and no client could begin since */
+	usec_t told;      /* when a shortage was last recorded; 0: never */
 
 	/* A client that was accepted and could not begin for want of a thread: it begins first. */
 	int waiting;
@@ -83,10 +81,10 @@ void acceptor_done(struct acceptor *acceptor);
 void acceptor_over(struct acceptor *acceptor, const struct conversation *conversation);
 
 /*
- * Counts a conversation that goes on, whatever the limits say: fills ORIGIN's other members for its
- * socket FD and its face. acceptor_uncount() takes that back.
+ * Counts a conversation that goes on, whatever the limits say: ORIGIN has its face and key, and
+ * gets what it is counted as. acceptor_uncount() takes that back.
  */
-void acceptor_count(struct acceptor *acceptor, int fd, struct conversation_origin *origin);
+void acceptor_count(struct acceptor *acceptor, struct conversation_origin *origin);
 void acceptor_uncount(struct acceptor *acceptor, const struct conversation_origin *origin);
 
 /* Takes the client at FD in, which another process accepted. FD is taken over. */

@@ -22,10 +22,10 @@
 #define LISTENER_NAME_MAX 256
 
 struct listener {
-	int fd;			     /* owned */
-	char name[LISTENER_NAME_MAX]; /* whose face it shows: FileDescriptorName= or as bound */
+	int fd;                         /* owned */
+	char name[LISTENER_NAME_MAX];   /* whose face it shows: FileDescriptorName= or as bound */
 	char address[ADDRESS_TEXT_MAX]; /* where it listens, as text, with the real port */
-	bool inherited;		     /* from systemd */
+	bool inherited;                 /* from systemd */
 
 	/* The socket file made here, to be removed at the end; an empty path: none. */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -38,7 +38,10 @@ struct listeners {
 	size_t count;
 };
 
-#define LISTENERS_INIT { .items = NULL }
+#define LISTENERS_INIT        \
+	{                     \
+		.items = NULL \
+	}
 
 /*
  * Says whether the descriptor FD that systemd passed under NAME belongs to somebody else (the fd

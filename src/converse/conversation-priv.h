@@ -1,0 +1,69 @@
+/*
+ * What the files of the conversation share. conversation.c goes through its phases and answers;
+ * input.c waits for what the client says; output.c sends; ending.c parts, records and lingers. All
+ * run in the conversation's own thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "converse/conversation.h"
+#include "converse/end-reasons.h"
+#include "converse/framer.h"
+
+/* Buffers that have grown past this give their memory back once they are empty. */
+#define KEEP_AT_MOST ((size_t)64 * 1024)
+
+/* How far the streams have come, in bytes since the beginning. */
+static inline uint64_t in_read(const struct conversation *c)
+{
+	return atomic_load_explicit(&c->slot.head->in_read, memory_order_relaxed);
+}
+
+static inline uint64_t out_sent(const struct conversation *c)
+{
+	return atomic_load_explicit(&c->slot.head->out_sent, memory_order_relaxed);
+}
+
+/*
+ * Takes what is in the box and notes it. Returns END_NONE to go on; END_STOP_DEADLINE or
+ * END_HANDOVER when nothing more is to be done.
+ */
+enum end_reason interrupted(struct conversation *c);
+
+/* What the negative errno ERROR of the wire means for the conversation. */
+enum end_reason wire_reason(int error);
+
+/* Sends all committed output. Returns END_NONE, or why it could not. */
+enum end_reason output_flush(struct conversation *c);
+
+/*
+ * Whether so many replies have gathered that they should be sent before more are made.
+ */
+bool output_is_due(const struct conversation *c);
+
+/* What a wait for input came to. */
+enum input_event {
+	INPUT_BYTES,   /* there is more input, or its end (TURN_INPUT_END) */
+	INPUT_QUIET,   /* there was none for raw_pause, which makes a message of what is there */
+	INPUT_TIMER,   /* the responder's timer has come */
+	INPUT_IDLE,    /* there was none for idle_timeout */
+	INPUT_NOTHING, /* mail came */
+};
+
+/*
+ * Waits for input; PAUSE says that raw_pause without any is of interest. Returns END_NONE and what
+ * came of it, or why the conversation breaks off.
+ */
+enum end_reason input_wait(struct conversation *c, bool pause, enum input_event *ret_event);
+
+/* Says the farewell after the last reply: from PHASE_PARTING to PHASE_FAREWELL. */
+enum end_reason ending_part(struct conversation *c);
+
+/*
+ * Records the end and ends the connection, in good order unless BROKEN says otherwise. Returns
+ * false if it was frozen meanwhile: then another process goes on with PHASE_LINGER.
+ */
+bool ending_finish(struct conversation *c, enum end_reason broken);

@@ -1,0 +1,90 @@
+/*
+ * The conversation's output: committed bytes go to the client, as many as it takes at once.
+ */
+#include <errno.h>
+
+#include "converse/conversation-priv.h"
+#include "converse/table.h"
+
+/* Replies are sent when this much has gathered, even if more messages are there. */
+#define FLUSH_AT ((size_t)64 * 1024)
+
+enum end_reason interrupted(struct conversation *c)
+{
+	unsigned mail = wire_take_mail(&c->wire);
+
+	if ((mail & MAIL_STOP) != 0)
+		c->stopping = true;
+	if ((mail & MAIL_ABORT) != 0)
+		c->aborted = true;
+	if ((mail & MAIL_FREEZE) != 0)
+		c->frozen = true;
+	if (c->aborted)
+		return END_STOP_DEADLINE;
+	return c->frozen ? END_HANDOVER : END_NONE;
+}
+
+enum end_reason wire_reason(int error)
+{
+	switch (error) {
+	case -ETIMEDOUT:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+		return END_DEAD;
+	case -ECONNRESET:
+	case -EPIPE:
+	case -ECONNABORTED:
+	case -ENOTCONN:
+		return END_RESET;
+	default:
+		return END_SYSTEM_ERROR;
+	}
+}
+
+/* Gives back what a large reply took, now that it is sent. */
+static void trim(struct conversation *c)
+{
+	const struct slot_turn *turn = slot_turn(c->slot.head);
+
+	if ((turn->flags & TURN_OUT_FAR) != 0 && turn->out_end - turn->out_base > KEEP_AT_MOST)
+		table_release_range(c->slot.far->out + KEEP_AT_MOST, SLOT_FAR_OUT - KEEP_AT_MOST);
+}
+
+enum end_reason output_flush(struct conversation *c)
+{
+	const struct slot_turn *turn = slot_turn(c->slot.head);
+	uint64_t sent = out_sent(c);
+
+	if (sent == turn->out_end)
+		return END_NONE;
+	while (sent < turn->out_end) {
+		const char *from = slot_out(&c->slot, turn) + (sent - turn->out_base);
+		ssize_t n = wire_send(&c->wire, from, (size_t)(turn->out_end - sent),
+				      c->origin.face->dialogue.idle_timeout);
+
+		if (n >= 0) {
+			sent += (uint64_t)n;
+			atomic_store_explicit(&c->slot.head->out_sent, sent, memory_order_release);
+		} else if (n == -EINTR) {
+			enum end_reason reason = interrupted(c);
+
+			if (reason != END_NONE)
+				return reason;
+		} else {
+			return n == -EAGAIN ? END_UNREAD : wire_reason((int)n);
+		}
+	}
+	trim(c);
+	return END_NONE;
+}
+
+bool output_is_due(const struct conversation *c)
+{
+	uint64_t unsent = slot_turn(c->slot.head)->out_end - out_sent(c);
+
+	/*
+	 * Where the kernel does not count what was sent, no more than one turn's replies gather:
+	 * after a SIGKILL they may be sent again.
+	 */
+	return unsent >= (c->wire.peeks ? 1 : FLUSH_AT);
+}
