@@ -27,11 +27,6 @@ struct LOCK_ATTRIBUTE(capability("mutex")) lock {
 	const char *name; /* for the message when something is wrong with it */
 };
 
-#define LOCK_INIT(text)                                            \
-	{                                                          \
-		.mutex = PTHREAD_MUTEX_INITIALIZER, .name = (text) \
-	}
-
 /* Makes LOCK usable; NAME must outlive it. */
 void lock_init(struct lock *lock, const char *name);
 
@@ -49,12 +44,12 @@ struct bell {
 	pthread_cond_t cond;
 };
 
+/* Makes BELL usable / ends it, when nobody waits for it. */
 void bell_init(struct bell *bell);
 void bell_done(struct bell *bell);
 
-/* Wakes one waiter, or all of them. */
+/* Wakes one waiter, if there is one. Any thread. */
 void bell_ring(struct bell *bell);
-void bell_ring_all(struct bell *bell);
 
 /*
  * Waits for BELL with LOCK held (dropped while asleep), at most until DEADLINE (clock_now() time or
@@ -91,11 +86,6 @@ void thread_detach(pthread_t thread);
 struct gate {
 	_Atomic uint32_t open;
 };
-
-#define GATE_INIT         \
-	{                 \
-		.open = 0 \
-	}
 
 /* Waits until GATE is open; costs one load if it is. Any thread. */
 void gate_wait(struct gate *gate);

@@ -3,7 +3,7 @@
 
 const char *end_reason_name(enum end_reason reason)
 {
-#define END_NAME(NAME, name, trouble, sentence) [END_##NAME] = (name),
+#define END_NAME(NAME, name, sentence) [END_##NAME] = (name),
 	static const char *const names[END_REASON_COUNT] = {END_REASONS(END_NAME)};
 #undef END_NAME
 
@@ -12,7 +12,7 @@ const char *end_reason_name(enum end_reason reason)
 
 const char *end_reason_sentence(enum end_reason reason)
 {
-#define END_SENTENCE(NAME, name, trouble, sentence) [END_##NAME] = (sentence),
+#define END_SENTENCE(NAME, name, sentence) [END_##NAME] = (sentence),
 	static const char *const sentences[END_REASON_COUNT] = {END_REASONS(END_SENTENCE)};
 #undef END_SENTENCE
 

@@ -1,29 +1,29 @@
 /*
  * Why conversations end: one table for the enumeration, MARCEL_REASON in the journal, whether it
- * counts as trouble, and the sentence people read.
+ * counts as and the sentence people read.
  */
 #pragma once
 
-/* X(NAME, MARCEL_REASON, trouble, sentence) */
-#define END_REASONS(X)                                                             \
-	X(NONE, "none", 0, "it has not ended")                                     \
-	X(END_WORD, "end-word", 0, "the client said an end word")                  \
-	X(EMPTY, "empty-message", 0, "the client sent an empty message")           \
-	X(INPUT, "end-of-input", 0, "the client closed its sending side")          \
-	X(RESPONDER, "responder", 0, "the responder closed it")                    \
-	X(IDLE, "idle", 0, "the client was silent for too long")                   \
-	X(TOO_LONG, "too-long", 0, "the client sent a message that is too long")   \
-	X(STOP, "stop", 0, "the daemon stops")                                     \
-	X(STOP_DEADLINE, "stop-deadline", 1,                                       \
-	  "the daemon stops and the client did not take the farewell")             \
-	X(UNREAD, "unread", 1, "the client did not read its replies for too long") \
-	X(RESET, "reset", 1, "the client broke the connection")                    \
-	X(DEAD, "dead", 1, "the client's host does not answer any more")           \
-	X(RESPONDER_ERROR, "responder-error", 1, "the responder failed")           \
-	X(SYSTEM_ERROR, "system-error", 1, "the system refused")                   \
-	X(HANDOVER, "handover", 0, "it goes on in another process")
+/* X(NAME, MARCEL_REASON, sentence) */
+#define END_REASONS(X)                                                          \
+	X(NONE, "none", "it has not ended")                                     \
+	X(END_WORD, "end-word", "the client said an end word")                  \
+	X(EMPTY, "empty-message", "the client sent an empty message")           \
+	X(INPUT, "end-of-input", "the client closed its sending side")          \
+	X(RESPONDER, "responder", "the responder closed it")                    \
+	X(IDLE, "idle", "the client was silent for too long")                   \
+	X(TOO_LONG, "too-long", "the client sent a message that is too long")   \
+	X(STOP, "stop", "the daemon stops")                                     \
+	X(STOP_DEADLINE, "stop-deadline",                                       \
+	  "the daemon stops and the client did not take the farewell")          \
+	X(UNREAD, "unread", "the client did not read its replies for too long") \
+	X(RESET, "reset", "the client broke the connection")                    \
+	X(DEAD, "dead", "the client's host does not answer any more")           \
+	X(RESPONDER_ERROR, "responder-error", "the responder failed")           \
+	X(SYSTEM_ERROR, "system-error", "the system refused")                   \
+	X(HANDOVER, "handover", "it goes on in another process")
 
-#define END_ENUM(NAME, reason, trouble, sentence) END_##NAME,
+#define END_ENUM(NAME, reason, sentence) END_##NAME,
 enum end_reason {
 	END_REASONS(END_ENUM) END_REASON_COUNT
 };

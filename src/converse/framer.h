@@ -49,7 +49,8 @@ struct frame {
 /*
  * Looks for a message in the LENGTH bytes at BYTES, the first that were not consumed yet. Changes
  * FRAMER, so that a call with the same bytes and more continues; the caller drops ret->consumed
- * bytes whatever the result. No byte is looked at twice while waiting. Cannot fail.
+ * bytes unless it is FRAMER_TOO_LONG, which leaves *RET as it was. No byte is looked at twice while
+ * waiting. Cannot fail.
  */
 enum framer_result framer_next(struct framer *framer, const char *bytes, size_t length,
 			       enum framer_input input, struct frame *ret);

@@ -370,9 +370,7 @@ uint32_t roster_reap(struct roster *roster)
 		roster->live--;
 		if (roster->hooks.over != NULL)
 			roster->hooks.over(roster->hooks.context, c);
-		if (c->handed_over)
-			roster->handed_over++;
-		else
+		if (!c->handed_over)
 			free_slot(roster, c->index);
 		wire_done(&c->wire);
 		reaped++;

@@ -57,7 +57,6 @@ struct roster {
 	void *number_page;             /* the mapping it lies in, if not the table's header */
 
 	struct roster_hooks hooks;
-	uint64_t handed_over; /* conversations whose threads were frozen */
 
 	/*
 	 * The gate: threads of conversations that are resumed wait behind it, or they would take

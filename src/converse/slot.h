@@ -8,8 +8,10 @@
  * NOTE ON COMMITTING. The slot keeps what changes with a turn twice. The thread prepares the turn
  * after in the half that is not in force (slot_next()), puts replies behind the committed output
  * and the responder's new state into the other state area, and then makes all of it true at once by
- * storing sequence + 1 (slot_commit(), a release store). A reader that loads the sequence sees the
- * turn before or the turn after, never a mixture. Nothing that the half in force refers to is
+ * storing sequence + 1 (slot_commit(), a release store). Whoever reads the slot
+ * after the thread is gone sees the turn before or the turn after, never a mixture; a reader beside
+ * a running thread would have to look at the sequence again afterwards, for two commits may pass
+ * it. Nothing that the half in force refers to is
  * written while it is in force: input is only appended behind what was read, output only behind
  * out_end, and buffers move their base only when what lies before it is no longer needed.
  *
@@ -39,7 +41,7 @@ enum slot_phase {
 	PHASE_DIALOGUE = 1,
 	PHASE_PARTING = 2,  /* the dialogue is over; the farewell is still to be said */
 	PHASE_FAREWELL = 3, /* the last output is in the buffer; send it, then end */
-	PHASE_LINGER = 4,   /* our sending side is shut; wait for the client's end */
+	PHASE_LINGER = 4,   /* the end is recorded; wait for the client's */
 };
 
 /* How bytes become messages, once that is known. Saved. */

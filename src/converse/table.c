@@ -19,6 +19,7 @@ static struct table_header layout(uint32_t capacity)
 	struct table_header header = {
 		.magic = TABLE_MAGIC,
 		.version = TABLE_VERSION,
+		.header_size = sizeof(struct table_header),
 		.capacity = capacity,
 		.head_size = sizeof(struct slot_head),
 		.near_size = sizeof(struct slot_near),
@@ -96,10 +97,11 @@ bool table_header_fits(const struct table_header *header, uint32_t capacity, uin
 	struct table_header ours = layout(capacity);
 
 	return header->magic == ours.magic && header->version == ours.version &&
-	       header->capacity == ours.capacity && header->head_size == ours.head_size &&
-	       header->near_size == ours.near_size && header->states_size == ours.states_size &&
-	       header->far_size == ours.far_size && header->ring_offset == ours.ring_offset &&
-	       header->ring_size == ours.ring_size && header->heads_offset == ours.heads_offset &&
+	       header->header_size == ours.header_size && header->capacity == ours.capacity &&
+	       header->head_size == ours.head_size && header->near_size == ours.near_size &&
+	       header->states_size == ours.states_size && header->far_size == ours.far_size &&
+	       header->ring_offset == ours.ring_offset && header->ring_size == ours.ring_size &&
+	       header->heads_offset == ours.heads_offset &&
 	       header->near_offset == ours.near_offset &&
 	       header->states_offset == ours.states_offset &&
 	       header->far_offset == ours.far_offset && header->size == ours.size &&

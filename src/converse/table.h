@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,31 +24,42 @@
 #define TABLE_VERSION   1
 #define TABLE_RING_SIZE ((size_t)64 * 1024 * 1024)
 
+/*
+ * The beginning, up to handed_over_at, is the same in every version: whoever takes over looks at it
+ * before it knows the rest.
+ */
 struct table_header {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t capacity; /* slots */
-	uint64_t head_size;
-	uint64_t near_size;
-	uint64_t states_size;
-	uint64_t far_size;
-	uint64_t ring_offset;
-	uint64_t ring_size;
-	uint64_t heads_offset;
-	uint64_t near_offset;
-	uint64_t states_offset;
-	uint64_t far_offset;
-	uint64_t size;                /* of the whole file */
-	_Atomic uint64_t next_number; /* for the next conversation, where no file keeps it */
-	/* Slots from this one on have never been used: nobody need look at them. */
-	_Atomic uint32_t used;
-	/* For whoever takes over. */
+	uint32_t header_size;
 	uint64_t generation;       /* of two tables the higher one counts */
 	_Atomic uint32_t complete; /* 1 once all slots are in it */
 	_Atomic uint32_t attempts; /* starts with this table since the last that got ready */
 	_Atomic uint64_t
-		handed_over_at; /* CLOCK_MONOTONIC microseconds of an orderly handover; else 0 */
+		handed_over_at; /* CLOCK_MONOTONIC microseconds of an orderly handover, else 0 */
+
+	uint32_t capacity; /* slots */
+	_Atomic uint32_t
+		used;  /* slots from this one on have never been used: nobody need look at them */
+	uint64_t size; /* of the whole file */
+	uint64_t ring_offset;
+	uint64_t ring_size;
+	uint64_t heads_offset;
+	uint64_t head_size;
+	uint64_t near_offset;
+	uint64_t near_size;
+	uint64_t states_offset;
+	uint64_t states_size;
+	uint64_t far_offset;
+	uint64_t far_size;
+	_Atomic uint64_t next_number; /* for the next conversation, where no file keeps it */
 };
+static_assert(offsetof(struct table_header, version) == 8, "the beginning never changes");
+static_assert(offsetof(struct table_header, header_size) == 12, "the beginning never changes");
+static_assert(offsetof(struct table_header, generation) == 16, "the beginning never changes");
+static_assert(offsetof(struct table_header, complete) == 24, "the beginning never changes");
+static_assert(offsetof(struct table_header, attempts) == 28, "the beginning never changes");
+static_assert(offsetof(struct table_header, handed_over_at) == 32, "the beginning never changes");
 
 struct table {
 	int fd;

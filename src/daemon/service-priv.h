@@ -22,7 +22,7 @@ enum service_stage {
 	SERVICE_SERVING,
 	SERVICE_STOPPING, /* clients hear the farewell */
 	SERVICE_ABORTING, /* those who did not take it are broken off */
-	SERVICE_LEAVING,  /* conversations are frozen for the next process */
+	SERVICE_LEAVING,  /* conversations are left to the next process */
 };
 
 struct service {

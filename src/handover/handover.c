@@ -23,10 +23,10 @@
  * old place, which the copy does not touch.
  *  8. While the vault is cleaned: sockets are in two messages, the later one counts; or in messages
  *     that are still there. Never in none.
- *  9. In a farewell or while lingering: the phase is in the slot and goes on from there.
- * 10. After the end, before the slot is free: PHASE_LINGER again, on a connection that is over; it
- *     ends at once. The end was recorded before. If the slot is free and the socket still in the
- *     vault, nobody owns it: it is dropped.
+ *  9. In a farewell: the phase is in the slot and goes on from there.
+ * 10. At the end: it is recorded first, then the slot says PHASE_LINGER. In between, it is recorded
+ * a second time. After it, only the connection is left to be ended, which may be over already. If
+ *     the slot is free and the socket still in the vault, nobody owns it: it is shut down.
  * 11. While the next process resumes: it has received nothing from the vault, only looked, and
  *     changed only counters that it would find again. It may die as well, as often as it likes;
  *     `attempts` in the table counts, and after ATTEMPTS_MAX the table is left behind, so that
@@ -191,11 +191,12 @@ static int free_letter(const struct handover *h)
 /* Copies what was used of the ring of records, which nobody has sent yet. */
 static void copy_records(const struct handover_source *source, struct table *table)
 {
-	const struct table_header *from = source->map;
-	off_t at = (off_t)from->ring_offset;
-	off_t end = at + (off_t)from->ring_size;
+	const struct snapshot_layout *layout = &source->layout;
+	off_t begin = (off_t)layout->ring_offset;
+	off_t end = begin + (off_t)layout->ring_size;
+	off_t at = begin;
 
-	if (from->ring_size != TABLE_RING_SIZE)
+	if (layout->ring_size != TABLE_RING_SIZE)
 		return;
 	for (;;) {
 		off_t data = lseek(source->fd, at, SEEK_DATA);
@@ -204,8 +205,8 @@ static void copy_records(const struct handover_source *source, struct table *tab
 		if (data < 0 || hole < 0 || data >= end)
 			return;
 		at = hole < end ? hole : end;
-		(void)memcpy((char *)table->ring + (data - (off_t)from->ring_offset),
-			     (const char *)source->map + data, (size_t)(at - data));
+		(void)memcpy((char *)table->ring + (data - begin), (const char *)source->map + data,
+			     (size_t)(at - data));
 	}
 }
 
@@ -241,10 +242,7 @@ int handover_table(struct handover *h, uint32_t capacity, struct table *ret_tabl
 	h->letter = free_letter(h);
 	h->new_table = true;
 	if (h->source.map != NULL) {
-		const struct table_header *from = h->source.map;
-
-		atomic_store(&ret_table->header->handed_over_at,
-			     atomic_load(&from->handed_over_at));
+		atomic_store(&ret_table->header->handed_over_at, h->source.layout.handed_over_at);
 		copy_records(&h->source, ret_table);
 	}
 	return 0;

@@ -110,5 +110,5 @@ void handover_ready(struct handover *handover);
 void handover_keep(struct handover *handover, uint32_t index, int fd);
 void handover_over(struct handover *handover, uint32_t index);
 
-/* The process ends, all threads are frozen: notes the time, for the next one to measure. */
+/* The process is about to end in good order: notes the time, for the next one to measure. */
 void handover_leave(struct handover *handover);

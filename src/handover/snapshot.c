@@ -28,12 +28,15 @@ int snapshot_read_header(const void *header, size_t header_size, uint64_t file_s
 		.version = h.version,
 		.capacity = h.capacity,
 		.used = atomic_load(&h.used),
+		.ring_offset = h.ring_offset,
+		.ring_size = h.ring_size,
 		.heads_offset = h.heads_offset,
 		.near_offset = h.near_offset,
 		.states_offset = h.states_offset,
 		.far_offset = h.far_offset,
 		.size = h.size,
 		.generation = h.generation,
+		.handed_over_at = atomic_load(&h.handed_over_at),
 		.complete = atomic_load(&h.complete) == 1,
 	};
 	return 0;

@@ -26,12 +26,15 @@ struct snapshot_layout {
 	uint32_t version;
 	uint32_t capacity;
 	uint32_t used; /* slots beyond hold nothing */
+	uint64_t ring_offset;
+	uint64_t ring_size;
 	uint64_t heads_offset;
 	uint64_t near_offset;
 	uint64_t states_offset;
 	uint64_t far_offset;
 	uint64_t size;
 	uint64_t generation;
+	uint64_t handed_over_at;
 	bool complete;
 };
 

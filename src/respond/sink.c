@@ -35,7 +35,6 @@ static int append(struct marcel_sink *sink, const char *text, size_t length, siz
 	if (end_length > 0)
 		(void)memcpy(to + length, sink->line_end, end_length);
 	sink->used += length + end_length;
-	sink->replies++;
 	if (sink->said != NULL)
 		sink->said(sink->context, to, length);
 	return 0;

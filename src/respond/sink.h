@@ -1,8 +1,8 @@
 /*
  * The sink: where a responder's replies become the bytes that are sent.
  *
- * A sink lies over the free part of a conversation's output buffer. It appends, counts the
- * replies, and never writes past its room; a small buffer that gets full is given up for a larger
+ * A sink lies over the free part of a conversation's output buffer. It appends and never
+ * writes past its room; a small buffer that gets full is given up for a larger
  * one; committing what it holds is the conversation's work.
  * One thread, for the time of one call of a responder.
  */
@@ -27,7 +27,6 @@ struct marcel_sink {
 	bool spilled;         /* it was necessary: everything is in the larger buffer now */
 	const char *line_end; /* what marcel_say() adds: "\n", "\r\n" or "" */
 	size_t line_end_length;
-	size_t replies;
 	sink_said_fn *said; /* may be NULL */
 	void *context;      /* for said */
 };

@@ -131,34 +131,43 @@ struct marcel_responder_ops {
 	/*
 	 * Answers one message: LENGTH bytes at MESSAGE, without line end, neither text nor UTF-8
 	 * for sure. Returns a verdict or a negative errno. Called again with the same message after
-	 * MARCEL_AGAIN.
+	 * MARCEL_AGAIN. It must not take longer than half of the service's WatchdogSec=.
 	 */
 	int (*respond)(struct marcel_conversation *conversation, const char *message, size_t length,
 		       struct marcel_sink *sink);
 
 	/*
-	 * Something other than a message happened; REASON is an enum marcel_wake. Returns a
-	 * verdict, or -ENOSYS for the daemon's own behaviour (idle, stop and end of input: farewell
-	 * and close). May be NULL, which means the same.
+	 * Something other than a message happened; REASON is an enum marcel_wake. Returns a verdict
+	 * but MARCEL_AGAIN (who has more to say sets wake_at to the present time and goes on when
+	 * called for that), or -ENOSYS for the daemon's own behaviour: idle, stop and end of input
+	 * end the dialogue with the farewell. After the last two MARCEL_CONTINUE ends it as well,
+	 * without one. In a call for MARCEL_WAKE_TIMER wake_at is 0 and may be set again. May be
+	 * NULL, which means -ENOSYS.
 	 */
 	int (*wake)(struct marcel_conversation *conversation, enum marcel_wake reason,
 		    struct marcel_sink *sink);
 
 	/*
-	 * Brings the state up to date before the conversation moves to another process. Returns 0
-	 * or a negative errno, which ends the conversation instead. May be NULL: the state is
-	 * always whole.
+	 * Brings the state up to date before the conversation moves to another process in good
+	 * order; the thread is stopped at the end of a turn. Returns 0 or a negative errno, which
+	 * ends the conversation instead. May be NULL: then the state is always whole, and the
+	 * thread may be stopped anywhere.
 	 */
 	int (*save)(struct marcel_conversation *conversation);
 
 	/*
 	 * Continues a conversation from the state another process left, written under layout
-	 * VERSION. Returns 0 or a negative errno, which ends the conversation politely. May be NULL
-	 * when only the present layout can be continued.
+	 * VERSION; bytes that the old layout did not have are zero. Called at every resumption,
+	 * before anything else, in a turn of its own. Returns 0 or a negative errno, which ends the
+	 * conversation politely. May be NULL when nothing has to be done, and only the present
+	 * layout can be continued.
 	 */
 	int (*restore)(struct marcel_conversation *conversation, uint32_t version);
 
-	/* The conversation is over. May be NULL. */
+	/*
+	 * The conversation is over. If the process dies in this call, the next one calls it again.
+	 * May be NULL.
+	 */
 	void (*close)(struct marcel_conversation *conversation);
 };
 
