@@ -24,7 +24,7 @@ static int usage(FILE *stream)
 		  "\n"
 		  "  -c, --config=FILE        read FILE instead of %s\n"
 		  "  -l, --listen=ADDRESS     listen on ADDRESS: PORT, ADDRESS:PORT, [ADDRESS6]:PORT,\n"
-		  "                           /PATH or vsock:CID:PORT; may be given several times\n"
+		  "                           /PATH, @NAME or vsock:CID:PORT; may be given several times\n"
 		  "  -r, --responder=NAME     answer with the responder NAME\n"
 		  "      --log=OUTPUT         record to the journal, as text or as json (on standard\n"
 		  "                           error); auto by default\n"
