@@ -80,11 +80,14 @@ enum end_reason output_flush(struct conversation *c)
 
 bool output_is_due(const struct conversation *c)
 {
-	uint64_t unsent = slot_turn(c->slot.head)->out_end - out_sent(c);
+	const struct slot_turn *turn = slot_turn(c->slot.head);
 
+	if (out_sent(c) == turn->out_end)
+		return false;
 	/*
 	 * Where the kernel does not count what was sent, no more than one turn's replies gather:
-	 * after a SIGKILL they may be sent again.
+	 * after a SIGKILL they may be sent again. What was sent of those in the buffer takes room
+	 * until all of them are.
 	 */
-	return unsent >= (c->wire.peeks ? 1 : FLUSH_AT);
+	return c->wire.peeks || turn->out_end - turn->out_base >= FLUSH_AT;
 }

@@ -2,17 +2,14 @@
 #include "converse/roster.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -20,42 +17,6 @@
 
 /* This many free slots and stacks keep their memory: a busy daemon uses the same few. */
 #define WARM_SLOTS 64
-
-/* Maps the file that keeps the next number; it counts on from whatever it holds. */
-static int map_number(const char *path, void **ret_page)
-{
-	auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	struct stat st;
-	void *page;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (ftruncate(fd, sizeof(uint64_t)) < 0)
-		return -errno;
-	page = mmap(NULL, sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (page == MAP_FAILED)
-		return -errno;
-	*ret_page = page;
-	return 0;
-}
-
-static int init_numbers(struct roster *roster, const char *path)
-{
-	uint64_t none = 0;
-	int r;
-
-	roster->next_number = &roster->table.header->next_number;
-	if (path == NULL)
-		return 0;
-	r = map_number(path, &roster->number_page);
-	if (r < 0)
-		return r;
-	roster->next_number = roster->number_page;
-	(void)atomic_compare_exchange_strong(roster->next_number, &none, 1);
-	return 0;
-}
 
 /* Lists the free slots, so that those with low indices are used first. */
 static void list_free(struct roster *roster)
@@ -68,20 +29,19 @@ static void list_free(struct roster *roster)
 			roster->free[roster->n_free++] = i - 1;
 }
 
-int roster_init(struct roster *roster, struct table *table, const char *number_file,
-		const struct roster_hooks *hooks)
+int roster_init(struct roster *roster, struct table *table, const struct roster_hooks *hooks)
 {
 	uint32_t capacity = table->header->capacity;
 	int r;
 
-	*roster = (struct roster){.table = *table, .event = -1, .hooks = *hooks};
+	*roster = (struct roster){.table = *table,
+				  .event = -1,
+				  .numbers = {.fd = -1},
+				  .hooks = *hooks};
 	*table = (struct table){.fd = -1};
 	lock_init(&roster->lock, "the finished");
 	lock_init(&roster->turnstile, "the turnstile");
 	r = stacks_init(&roster->stacks, capacity);
-	if (r < 0)
-		return r;
-	r = init_numbers(roster, number_file);
 	if (r < 0)
 		return r;
 	roster->conversations = calloc(capacity, sizeof(*roster->conversations));
@@ -90,6 +50,7 @@ int roster_init(struct roster *roster, struct table *table, const char *number_f
 	if (roster->conversations == NULL || roster->free == NULL || roster->finished == NULL)
 		return -ENOMEM;
 	list_free(roster);
+	(void)numbers_init(&roster->numbers, &roster->table.header->next_number, true, NULL);
 	roster->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return roster->event < 0 ? -errno : 0;
 }
@@ -100,8 +61,7 @@ void roster_done(struct roster *roster)
 	free(roster->conversations);
 	free(roster->free);
 	free(roster->finished);
-	if (roster->number_page != NULL)
-		(void)munmap(roster->number_page, sizeof(uint64_t));
+	numbers_done(&roster->numbers);
 	stacks_done(&roster->stacks);
 	table_done(&roster->table);
 	lock_done(&roster->lock);
@@ -183,7 +143,7 @@ static void fill_head(struct roster *roster, struct slot_head *head, int fd,
 	socklen_t size = sizeof(head->cookie);
 
 	(void)memset(head, 0, sizeof(*head));
-	head->number = atomic_fetch_add(roster->next_number, 1);
+	head->number = numbers_take(&roster->numbers);
 	head->opened = clock_realtime();
 	(void)!getrandom(head->id, sizeof(head->id), 0);
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &head->cookie, &size);
@@ -368,6 +328,10 @@ uint32_t roster_reap(struct roster *roster)
 		thread_join(c->thread);
 		c->running = false;
 		roster->live--;
+		/* First of all: a slot that says otherwise without a socket would be missed. */
+		if (!c->handed_over)
+			atomic_store_explicit(&c->slot.head->stage, STAGE_FREE,
+					      memory_order_release);
 		if (roster->hooks.over != NULL)
 			roster->hooks.over(roster->hooks.context, c);
 		if (!c->handed_over)

@@ -15,6 +15,7 @@
 
 #include "base/lock.h"
 #include "converse/conversation.h"
+#include "converse/numbers.h"
 #include "converse/stacks.h"
 #include "converse/table.h"
 
@@ -53,8 +54,7 @@ struct roster {
 	uint32_t n_finished;
 	int event; /* eventfd: readable when `finished` is not empty */
 
-	_Atomic uint64_t *next_number; /* where the next conversation's number is counted */
-	void *number_page;             /* the mapping it lies in, if not the table's header */
+	struct numbers numbers; /* counts in the table alone until its file is given */
 
 	struct roster_hooks hooks;
 
@@ -70,13 +70,10 @@ struct roster {
 
 /*
  * Makes a roster over TABLE, which it takes over, also when it fails. Slots that hold conversations
- * already (STAGE_LIVE) are left alone until roster_resume() or roster_discard(). NUMBER_FILE, if
- * not NULL, is a file that keeps the number of the next conversation while the host is up, whatever
- * happens to the process; it is made if missing. The gate is closed. Returns 0 or a negative errno;
- * roster_done() ends it, also after a failure.
+ * already (STAGE_LIVE) are left alone until roster_resume() or roster_discard(). The gate is
+ * closed. Returns 0 or a negative errno; roster_done() ends it, also after a failure.
  */
-int roster_init(struct roster *roster, struct table *table, const char *number_file,
-		const struct roster_hooks *hooks);
+int roster_init(struct roster *roster, struct table *table, const struct roster_hooks *hooks);
 
 /* Ends ROSTER, in which no thread may run any more. */
 void roster_done(struct roster *roster);

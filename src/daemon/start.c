@@ -162,19 +162,30 @@ static char *runtime_path(const char *name)
 	return path;
 }
 
-/* Says so when descriptors are fewer than the configuration counts on. */
-static void check_descriptors(const struct service *service, uint64_t descriptors)
+/*
+ * How many conversations DESCRIPTORS allow: some are kept, so that the daemon can tell the service
+ * manager how it is, take sockets over in batches and read its files when all others are in use.
+ */
+static uint32_t capacity(const struct service *service, uint64_t descriptors)
 {
-	/* In flight at once: all that are kept, and a batch more while the vault is cleaned. */
-	uint64_t needed = service->config->faces[0].limits.conversations + DESCRIPTORS_KEPT +
-			  (service->handover.enabled ? VAULT_BATCH : 0);
+	uint64_t kept = DESCRIPTORS_KEPT + (service->handover.enabled ? VAULT_BATCH : 0);
+	uint64_t left = descriptors - (kept < descriptors / 2 ? kept : descriptors / 2);
 
-	if (needed > descriptors)
+	return left < TABLE_CAPACITY_MAX ? (uint32_t)left : TABLE_CAPACITY_MAX;
+}
+
+/* Says so when there is less room than the configuration counts on. */
+static void check_capacity(const struct service *service)
+{
+	uint64_t wanted = service->config->faces[0].limits.conversations;
+	uint32_t room = service->roster.table.header->capacity;
+
+	if (wanted > room)
 		record_note(RECORD_NOTICE,
 			    "The limit of %" PRIu64
-			    " descriptors (LimitNOFILE=) is less than the %" PRIu64
-			    " that conversations= needs: clients beyond it will wait",
-			    descriptors, needed);
+			    " descriptors (LimitNOFILE=) leaves room for %" PRIu32
+			    " conversations, not for %" PRIu64 ": clients beyond it will wait",
+			    service->handover.limit, room, wanted);
 }
 
 /* Makes or takes over the table, the roster over it, and the records. */
@@ -188,24 +199,27 @@ static int start_state(struct service *service)
 	};
 	auto_free char *numbers = runtime_path("number");
 	auto_free char *leftover = runtime_path("records");
-	uint64_t descriptors = service->handover.limit;
 	struct table table;
-	int r = handover_table(&service->handover,
-			       descriptors < TABLE_CAPACITY_MAX ? (uint32_t)descriptors
-								: TABLE_CAPACITY_MAX,
+	int r = handover_table(&service->handover, capacity(service, service->handover.limit),
 			       &table);
 
 	if (r < 0)
 		return r;
-	r = roster_init(&service->roster, &table, numbers, &hooks);
+	r = roster_init(&service->roster, &table, &hooks);
 	if (r < 0)
 		return r;
 	r = record_start(service->options->log, service->roster.table.ring, TABLE_RING_SIZE,
 			 leftover);
 	if (r < 0)
 		return r;
+	r = numbers_init(&service->roster.numbers, &service->roster.table.header->next_number,
+			 service->handover.resuming, numbers);
+	if (r < 0)
+		record_note(RECORD_TROUBLE,
+			    "Conversations may be numbered anew after a stop: %s cannot be used: %s",
+			    numbers, strerrordesc_np(-r));
 	record_set_transcript(service->config->transcript, service->config->transcript_max);
-	check_descriptors(service, descriptors);
+	check_capacity(service);
 	return 0;
 }
 

@@ -88,6 +88,21 @@ void handover_done(struct handover *h)
 	}
 }
 
+static void unstore(const char *name)
+{
+	(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
+/*
+ * Whether the descriptor FD, of a name that is not known, is from the store of another version of
+ * this daemon: all names there begin alike, and none is of a socket that listens.
+ */
+static bool is_foreign(int fd, const char *name)
+{
+	return strncmp(name, HANDOVER_PREFIX, strlen(HANDOVER_PREFIX)) == 0 &&
+	       sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0;
+}
+
 bool handover_claim(void *handover, int fd, const char *name)
 {
 	struct handover *h = handover;
@@ -113,7 +128,13 @@ bool handover_claim(void *handover, int fd, const char *name)
 			h->claimed[i] = true;
 		return true;
 	}
-	return false;
+	if (!is_foreign(fd, name))
+		return false;
+	record_note(RECORD_NOTICE,
+		    "The store holds '%s', which this marceld does not know: dropped", name);
+	unstore(name);
+	close_fd(&fd);
+	return true;
 }
 
 /* Reads the header of the table at FD. */
@@ -242,6 +263,7 @@ int handover_table(struct handover *h, uint32_t capacity, struct table *ret_tabl
 	h->letter = free_letter(h);
 	h->new_table = true;
 	if (h->source.map != NULL) {
+		atomic_store(&ret_table->header->next_number, h->source.layout.next_number);
 		atomic_store(&ret_table->header->handed_over_at, h->source.layout.handed_over_at);
 		copy_records(&h->source, ret_table);
 	}
@@ -263,11 +285,6 @@ static void store(int fd, const char *name)
 			RECORD_TROUBLE,
 			"The service manager does not keep %s, so nothing survives a restart: %s",
 			name, strerrordesc_np(-r));
-}
-
-static void unstore(const char *name)
-{
-	(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
 void handover_store(struct handover *h)

@@ -38,7 +38,8 @@ struct handover_hooks {
 	void *context;
 };
 
-/* The names that descriptors have in the service manager's store. */
+/* The names that descriptors have in the service manager's store; all begin with the prefix. */
+#define HANDOVER_PREFIX    "marcel-"
 #define HANDOVER_TABLE_A   "marcel-table-a"
 #define HANDOVER_TABLE_B   "marcel-table-b"
 #define HANDOVER_VAULT_IN  "marcel-vault-in"

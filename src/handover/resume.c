@@ -236,9 +236,13 @@ static void finish_peeking(struct snapshot *s, int fd)
 	/* vsock has no such offset: what was noted counts as taken, and may come again. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &ahead, &size) < 0 || ahead < 0)
 		ahead = 0;
-	/* Noted but not taken out: the kernel is still ahead by as much. */
-	while ((uint64_t)ahead >= left && left > 0) {
-		ssize_t n = recv(fd, scratch, left < sizeof(scratch) ? left : sizeof(scratch),
+	/*
+	 * What was noted and not taken out is what the kernel is still ahead by; if this is cut
+	 * short, the next process sees the same.
+	 */
+	while (ahead > 0 && left > 0) {
+		size_t most = left < (uint64_t)ahead ? (size_t)left : (size_t)ahead;
+		ssize_t n = recv(fd, scratch, most < sizeof(scratch) ? most : sizeof(scratch),
 				 MSG_DONTWAIT);
 
 		if (n <= 0)
@@ -333,7 +337,8 @@ static enum handover_loss resume_one(struct resumption *r, const struct candidat
 		return loss;
 	}
 	(void)take_fd(fd);
-	h->figures.carried++;
+	/* What only lingers is over already, as its client knows. */
+	h->figures.carried += s->turn.phase != PHASE_LINGER;
 	if (repeated) {
 		h->figures.repeated++;
 		record_repeated(s);

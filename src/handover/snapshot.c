@@ -37,6 +37,7 @@ int snapshot_read_header(const void *header, size_t header_size, uint64_t file_s
 		.size = h.size,
 		.generation = h.generation,
 		.handed_over_at = atomic_load(&h.handed_over_at),
+		.next_number = atomic_load(&h.next_number),
 		.complete = atomic_load(&h.complete) == 1,
 	};
 	return 0;

@@ -35,6 +35,7 @@ struct snapshot_layout {
 	uint64_t size;
 	uint64_t generation;
 	uint64_t handed_over_at;
+	uint64_t next_number;
 	bool complete;
 };
 

@@ -25,10 +25,11 @@
 #define USER_TIMEOUT 120000u
 
 /*
- * Options of TCP, set on the listening socket: accepted ones inherit them on Linux, so they cost
- * nothing for each client. On other families they fail, and mean nothing there.
+ * Options of TCP. They are set on the listening socket, from which later clients inherit them on
+ * Linux at no cost; and on each client that waited there already. On other families they fail, and
+ * mean nothing there.
  */
-static void prepare_listener(int fd)
+static void prepare(int fd)
 {
 	const int on = 1, idle = KEEPALIVE_IDLE, interval = KEEPALIVE_INTERVAL;
 	const int count = KEEPALIVE_COUNT;
@@ -136,9 +137,8 @@ static int welcome(struct acceptor *acceptor, int fd, const struct listener *lis
 			return 0;
 		}
 		admit_drop(&acceptor->admit, origin->counted_as, key);
-		verdict = ADMIT_FULL;
 	}
-	if (r < 0 && r != -ENOSPC) {
+	if (r < 0) {
 		acceptor->hooks.unface(acceptor->hooks.context, origin->face);
 		return r;
 	}
@@ -185,19 +185,28 @@ static bool is_passing(int error)
 }
 
 /* Accepts one client. Returns false when there is none, or accepting has to pause. */
-static bool accept_one(struct acceptor *acceptor, const struct listener *listener)
+static bool accept_one(struct acceptor *acceptor, struct acceptor_gate *gate)
 {
+	const struct listener *listener = gate->listener;
 	struct address address = {.length = sizeof(address.storage)};
-	int fd = accept4(listener->fd, &address.sa, &address.length, SOCK_CLOEXEC);
-	int r;
+	int fd, r;
 
+	/* The last descriptors are not for clients (start.c). */
+	if (acceptor->roster->n_free == 0) {
+		pause_accepting(acceptor, -EMFILE, "finding room for another conversation");
+		return false;
+	}
+	fd = accept4(listener->fd, &address.sa, &address.length, SOCK_CLOEXEC);
 	if (fd < 0) {
+		gate->drained = gate->drained || errno == EAGAIN;
 		if (is_passing(errno))
 			return true;
 		if (errno != EAGAIN)
 			pause_accepting(acceptor, -errno, "accept");
 		return false;
 	}
+	if (!gate->drained)
+		prepare(fd);
 	r = welcome(acceptor, fd, listener, &address);
 	if (r < 0) {
 		acceptor->waiting = fd;
@@ -217,7 +226,7 @@ static int on_client(sd_event_source *source, int fd, uint32_t events, void *arg
 	(void)fd;
 	(void)events;
 	for (unsigned n = 0; n < ACCEPT_AT_ONCE && !gate->acceptor->paused; n++)
-		if (!accept_one(gate->acceptor, gate->listener))
+		if (!accept_one(gate->acceptor, gate))
 			break;
 	return 0;
 }
@@ -246,7 +255,7 @@ static int add_gate(struct acceptor *acceptor, const struct listener *listener)
 	int r;
 
 	*gate = (struct acceptor_gate){.acceptor = acceptor, .listener = listener};
-	prepare_listener(listener->fd);
+	prepare(listener->fd);
 	r = sd_event_add_io(acceptor->loop, &gate->source, listener->fd, EPOLLIN, on_client, gate);
 	if (r < 0)
 		return r;
@@ -336,6 +345,7 @@ void acceptor_take(struct acceptor *acceptor, int fd)
 	struct address address = {.length = sizeof(address.storage)};
 	const struct listener *listener = find_listener(acceptor, fd);
 
+	prepare(fd);
 	if (listener == NULL || getpeername(fd, &address.sa, &address.length) < 0 ||
 	    welcome(acceptor, fd, listener, &address) < 0) {
 		/* The vault has it, too: closing alone would leave the client waiting. */

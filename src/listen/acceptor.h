@@ -40,6 +40,7 @@ struct acceptor_gate {
 	struct acceptor *acceptor;
 	const struct listener *listener;
 	sd_event_source *source;
+	bool drained; /* who comes now has inherited the options of the listening socket */
 };
 
 struct acceptor {
