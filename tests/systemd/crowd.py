@@ -172,8 +172,11 @@ def kill(marcel):
 def kill_often(marcel, count, random, most=0.6):
     """SIGKILL at random moments, a quarter of them while the daemon is starting again."""
     before = restarts(marcel)
+    hasty = 0
     while restarts(marcel) < before + count:
-        time.sleep(random.uniform(0, 0.05) if random.random() < 0.25 else random.uniform(0, most))
+        # A daemon that dies again and again before it is ready gives the conversations up.
+        hasty = hasty + 1 if hasty < 2 and random.random() < 0.25 else 0
+        time.sleep(random.uniform(0, 0.05 if hasty else most))
         kill(marcel)
     await_ready(marcel)
 

@@ -7,7 +7,7 @@
 
 Each machine is fresh, has loopback and no other network, and ends without a trace: what it wrote
 was in its own overlay. Every call has a time limit, so that a hang is an error with a name. When
-the machine is stopped, its console and its journal lie in the log directory.
+the machine is stopped, its console and (see keep_journal) its journal lie in the log directory.
 """
 
 import ctypes
@@ -72,6 +72,7 @@ class Machine:
         self.binds = binds
         self.scope = Scope()
         self.leader = None
+        self.keep_journal = True  # stop() writes it to the logs
 
     def __enter__(self):
         try:
@@ -130,12 +131,13 @@ class Machine:
             os.close(ended)
 
     def stop(self):
-        """Ends the system at once, keeping its journal; nothing of it stays."""
+        """Ends the system at once, with its journal kept if so wished; nothing else of it stays."""
         process = self.scope.process
         if process and process.poll() is None:
             self.leader = self.leader or leader_of(process)
             if self.leader:
-                self._keep_journal()
+                if self.keep_journal:
+                    self._write_journal()
                 try:
                     os.kill(self.leader, signal.SIGKILL)
                 except ProcessLookupError:
@@ -143,7 +145,7 @@ class Machine:
         self.scope.stop()
         self.leader = None
 
-    def _keep_journal(self):
+    def _write_journal(self):
         try:
             text = self.run("journalctl --no-pager -o short-precise", check=False, timeout=20).stdout
             (self.logs / "journal.log").write_text(text, encoding="utf-8")
