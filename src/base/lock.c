@@ -65,6 +65,11 @@ void bell_ring(struct bell *bell)
 	check(pthread_cond_signal(&bell->cond), "ringing", "a bell");
 }
 
+void bell_ring_all(struct bell *bell)
+{
+	check(pthread_cond_broadcast(&bell->cond), "ringing", "a bell");
+}
+
 bool bell_wait(struct bell *bell, struct lock *lock, usec_t deadline)
 {
 	int error;

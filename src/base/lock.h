@@ -48,8 +48,9 @@ struct bell {
 void bell_init(struct bell *bell);
 void bell_done(struct bell *bell);
 
-/* Wakes one waiter, if there is one. Any thread. */
+/* Wakes one waiter, or all of them, if there are any. Any thread. */
 void bell_ring(struct bell *bell);
+void bell_ring_all(struct bell *bell);
 
 /*
  * Waits for BELL with LOCK held (dropped while asleep), at most until DEADLINE (clock_now() time or
