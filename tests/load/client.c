@@ -162,6 +162,8 @@ static void hung_up(struct crowd *crowd, struct client *c, int error)
 	if (c->farewell && error == 0 && c->in_used == 0) {
 		crowd->tally.parted += c->ending;
 		crowd->tally.dismissed += !c->ending;
+		/* Who was shown the door does not come back. */
+		retry = c->ending ? 0 : USEC_NEVER;
 	} else if (error == ECONNREFUSED) {
 		crowd->tally.refused++;
 		retry = RETRY_AFTER;
@@ -175,7 +177,7 @@ static void hung_up(struct crowd *crowd, struct client *c, int error)
 		     c->ending ? "ending" : "in the middle",
 		     c->farewell ? "with farewell" : "no farewell", c->in_used);
 	}
-	forget(crowd, c, clock_now() + retry);
+	forget(crowd, c, clock_deadline(clock_now(), retry));
 }
 
 static void flush_client(struct crowd *crowd, struct client *c)
