@@ -84,7 +84,8 @@ int counters_read(int fd, struct counters *ret)
 		.read = after.tcpi_bytes_received,
 		.written = after.tcpi_bytes_acked,
 	};
-	ret->read -= (unsigned)unread + fin_received(after.tcpi_state);
-	ret->written += (unsigned)unacknowledged - fin_sent(after.tcpi_state);
+	ret->read -= (uint64_t)unread + fin_received(after.tcpi_state);
+	ret->written += (uint64_t)unacknowledged;
+	ret->written -= fin_sent(after.tcpi_state);
 	return 0;
 }
