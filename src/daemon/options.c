@@ -15,6 +15,15 @@ enum long_option {
 	OPTION_VERSION,
 };
 
+/* The exit status once standard output has all that was printed; or could not take it. */
+static int printed(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_OK;
+	perror("marceld");
+	return EXIT_OSERR;
+}
+
 static int usage(FILE *stream)
 {
 	(void)fprintf(
@@ -32,7 +41,7 @@ static int usage(FILE *stream)
 		  "      --version            print the version and exit\n"
 		  "  -h, --help               print this text and exit\n"),
 		"marceld", CONFIG_FILE_DEFAULT);
-	return stream == stdout ? EXIT_OK : EXIT_USAGE;
+	return stream == stdout ? printed() : EXIT_USAGE;
 }
 
 static int misused(const char *text, const char *value)
@@ -84,7 +93,7 @@ static int take_option(struct options *options, int option)
 		return parse_log(optarg, &options->log);
 	case OPTION_VERSION:
 		(void)printf("marceld %s\n", MARCEL_VERSION);
-		return EXIT_OK;
+		return printed();
 	case 'h':
 		return usage(stdout);
 	default:

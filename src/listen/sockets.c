@@ -325,6 +325,9 @@ int listeners_bind(struct listeners *listeners, const char *name, const char *ad
 		report_add(report, "%s", address_explain(r, address, buffer, sizeof(buffer)));
 		return r;
 	}
+	/* Port 0 is a port of vsock like others; a free one has a number of its own (vsock(7)). */
+	if (parsed.sa.sa_family == AF_VSOCK && parsed.vm.svm_port == 0)
+		parsed.vm.svm_port = VMADDR_PORT_ANY;
 	r = open_listener(&listener, &parsed, backlog, &why);
 	if (bare_port && lacks_ipv6(r)) {
 		parsed = ipv4_instead(&parsed);

@@ -247,7 +247,7 @@ def french(tmp_path_factory):
     locales = tmp_path_factory.mktemp("locales")
     made = subprocess.run(["localedef", "--no-archive", "-i", "fr_FR", "-f", "UTF-8",
                            os.fspath(locales / "fr_FR.UTF-8")],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10 * PATIENCE)
     if made.returncode != 0:
         pytest.skip(f"no French locale can be made (Debian's package locales): {made.stdout}")
     return {"LC_ALL": "fr_FR.UTF-8", "LOCPATH": os.fspath(locales),
