@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -37,15 +38,16 @@ class Manager:
 
     def next(self, patience=PATIENCE):
         """The next message, as {variable: value}."""
-        message = self.messages.get(timeout=patience)
+        message = self.messages.get(timeout=max(patience, 0))
         self.seen.append(message)
         return message
 
     def wait(self, variable, value=None):
         """Reads on until a message sets VARIABLE (to VALUE); gives that message."""
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                message = self.next()
+                message = self.next(deadline - time.monotonic())
             except queue.Empty:
                 raise AssertionError(f"no {variable}={value or ''}; there were {self.seen}") from None
             if variable in message and value in (None, message[variable]):
@@ -150,10 +152,12 @@ def test_watchdog_under_load(marceld, manager):
     talking = server.connect()
     silent = [server.connect() for _ in range(20)]
     beats = 0
+    deadline = time.monotonic() + PATIENCE
     # A client that reads nothing owes us something, not we it.
     while beats < 5:
         talking.send("a\n").expect("a\n")
         beats += sum("WATCHDOG" in message for message in manager.rest())
+        assert time.monotonic() < deadline, f"only {beats} messages for the watchdog"
     assert len(silent) == 20 and not server.records("stuck")
 
 
