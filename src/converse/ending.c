@@ -79,6 +79,16 @@ enum outcome {
 	FROZEN,
 };
 
+/* Reads what nobody needs any more, for at most TIMEOUT; returns as wire_receive() does. */
+static ssize_t discard(struct conversation *c, usec_t timeout)
+{
+	ssize_t n = wire_receive(&c->wire, c->slot.near->in, SLOT_NEAR_IN, timeout);
+
+	if (n > 0 && c->wire.peeks && wire_consume(&c->wire, c->slot.near->in, (size_t)n) < 0)
+		return 0;
+	return n;
+}
+
 /*
  * Shuts the sending side and waits for the client's end, so that no byte of ours is lost to the
  * reset that a close() under unread data would cause.
@@ -97,16 +107,13 @@ static enum outcome linger(struct conversation *c)
 			return HELD;
 		if (c->stopping && wire_is_settled(&c->wire))
 			return SETTLED;
-		/* Nobody needs the input any more; its buffer is as good as any. */
-		n = wire_receive(&c->wire, c->slot.near->in, SLOT_NEAR_IN, left);
-		if (n > 0 && c->wire.peeks)
-			n = wire_consume(&c->wire, c->slot.near->in, (size_t)n) < 0 ? 0 : n;
-		if (n == -EINTR) {
-			if (interrupted(c) != END_NONE)
-				return c->aborted ? HELD : FROZEN;
-		} else if (n <= 0) {
-			return n == -EAGAIN ? HELD : SETTLED;
-		}
+		n = discard(c, left);
+		if (n == -EINTR && interrupted(c) != END_NONE)
+			return c->aborted ? HELD : FROZEN;
+		if (n == -EAGAIN)
+			return HELD;
+		if (n <= 0 && n != -EINTR)
+			return SETTLED;
 	}
 }
 

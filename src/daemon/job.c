@@ -2,11 +2,11 @@
 #include "daemon/job.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 
 #define DESTINATION "org.freedesktop.systemd1"
@@ -88,8 +88,8 @@ static int ask_unit(struct question *question, const char **ret_path)
 /* Whether a job of type stop is what ends the unit: 1 or 0, or a negative errno. */
 static int is_stop(struct question *question)
 {
-	auto_free char *job = NULL;
 	const char *path, *type;
+	char job[256];
 	uint32_t id = 0;
 	int r = ask_unit(question, &path);
 
@@ -100,9 +100,7 @@ static int is_stop(struct question *question)
 	if (r < 0 || id == 0)
 		return r < 0 ? r : 0;
 	/* The next reply takes the place of the one that the path lies in. */
-	job = strdup(path);
-	if (job == NULL)
-		return -ENOMEM;
+	(void)snprintf(job, sizeof(job), "%s", path);
 	r = ask_property(question, job, DESTINATION ".Job", "JobType", "s");
 	if (r >= 0)
 		r = sd_bus_message_read(question->reply, "s", &type);
