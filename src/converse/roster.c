@@ -261,6 +261,8 @@ int roster_begin(struct roster *roster, int fd, const struct roster_arrival *arr
 	if (roster->warm > 0)
 		roster->warm--;
 	roster->total++;
+	if (roster->hooks.begun != NULL)
+		roster->hooks.begun(roster->hooks.context);
 	return 0;
 }
 

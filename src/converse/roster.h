@@ -31,9 +31,13 @@ typedef void roster_keep_fn(void *context, uint32_t index, int fd);
 /* Told when a conversation that was kept could not begin after all: its slot is free again. */
 typedef void roster_unkeep_fn(void *context, uint32_t index);
 
+/* Told of each new conversation when it has begun. */
+typedef void roster_begun_fn(void *context);
+
 struct roster_hooks {
 	roster_keep_fn *keep;     /* NULL: nobody keeps sockets */
 	roster_unkeep_fn *unkeep; /* goes with keep */
+	roster_begun_fn *begun;   /* may be NULL */
 	roster_over_fn *over;     /* may be NULL */
 	void *context;
 };

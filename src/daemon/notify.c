@@ -125,6 +125,9 @@ void notify_changed(struct notify *notify)
 {
 	int enabled = SD_EVENT_OFF;
 
+	/* Clients that begin before there is a loop: notify_ready() tells of them. */
+	if (notify->status == NULL)
+		return;
 	(void)sd_event_source_get_enabled(notify->status, &enabled);
 	if (enabled != SD_EVENT_OFF)
 		return;

@@ -36,7 +36,6 @@ struct service {
 	struct notify notify;
 	sd_event_source *deadline; /* of what the stage waits for */
 	enum service_stage stage;
-	uint64_t seen_total; /* conversations begun when the status was last looked at */
 };
 
 /*

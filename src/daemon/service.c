@@ -67,19 +67,6 @@ static int on_finished(sd_event_source *source, int fd, uint32_t events, void *a
 	return 0;
 }
 
-/* After each round of the loop: clients may have come. */
-static int on_round(sd_event_source *source, void *argument)
-{
-	struct service *service = argument;
-
-	(void)source;
-	if (service->roster.total != service->seen_total && service->stage == SERVICE_SERVING) {
-		service->seen_total = service->roster.total;
-		notify_changed(&service->notify);
-	}
-	return 0;
-}
-
 static int on_deadline(sd_event_source *source, uint64_t usec, void *argument)
 {
 	struct service *service = argument;
@@ -189,8 +176,6 @@ static int watch(struct service *service)
 	if (r >= 0)
 		r = sd_event_add_io(service->loop, NULL, service->roster.event, EPOLLIN,
 				    on_finished, service);
-	if (r >= 0)
-		r = sd_event_add_post(service->loop, NULL, on_round, service);
 	if (r >= 0)
 		r = sd_event_add_time(service->loop, &service->deadline, CLOCK_MONOTONIC, 0, 0,
 				      on_deadline, service);

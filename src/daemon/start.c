@@ -73,6 +73,13 @@ static void on_unkeep(void *context, uint32_t index)
 	handover_over(&service->handover, index);
 }
 
+static void on_begun(void *context)
+{
+	struct service *service = context;
+
+	notify_changed(&service->notify);
+}
+
 static void on_over(void *context, const struct conversation *conversation)
 {
 	struct service *service = context;
@@ -194,6 +201,7 @@ static int start_state(struct service *service)
 	const struct roster_hooks hooks = {
 		.keep = service->handover.enabled ? on_keep : NULL,
 		.unkeep = service->handover.enabled ? on_unkeep : NULL,
+		.begun = on_begun,
 		.over = on_over,
 		.context = service,
 	};
