@@ -20,9 +20,12 @@
 
 struct collector {
 	struct lock lock;
-	struct bell changed; /* anything below */
+	struct bell changed; /* anything below: for the one thread of the test that waits */
+	struct bell opened;  /* no longer blocked: for send() */
 	bool blocked;        /* send() does not return */
 	bool inside;         /* send() was called and has not returned */
+	bool ended;          /* the thread that called send() is no more */
+	pthread_key_t key;   /* to notice that */
 	int result;          /* what send() returns */
 	size_t calls;        /* of send() that returned */
 	size_t n;            /* records sent */
@@ -47,16 +50,28 @@ static inline char *join_parts(const struct iovec *parts, size_t n_parts)
 	return joined;
 }
 
+/* Runs as the last thing in a thread that called send(). */
+static inline void collector_end(void *argument)
+{
+	struct collector *collector = argument;
+
+	lock_take(&collector->lock);
+	collector->ended = true;
+	bell_ring(&collector->changed);
+	lock_drop(&collector->lock);
+}
+
 static inline int collect(void *context, const struct iovec *parts, size_t n_parts)
 {
 	struct collector *collector = context;
 	int result;
 
+	(void)pthread_setspecific(collector->key, collector);
 	lock_take(&collector->lock);
 	collector->inside = true;
-	bell_ring_all(&collector->changed);
+	bell_ring(&collector->changed);
 	while (collector->blocked)
-		(void)bell_wait(&collector->changed, &collector->lock, USEC_NEVER);
+		(void)bell_wait(&collector->opened, &collector->lock, USEC_NEVER);
 	collector->inside = false;
 	collector->calls++;
 	result = collector->result;
@@ -67,7 +82,7 @@ static inline int collect(void *context, const struct iovec *parts, size_t n_par
 			collector->records[collector->n] = join_parts(parts, n_parts);
 		collector->n++;
 	}
-	bell_ring_all(&collector->changed);
+	bell_ring(&collector->changed);
 	lock_drop(&collector->lock);
 	return result;
 }
@@ -75,8 +90,10 @@ static inline int collect(void *context, const struct iovec *parts, size_t n_par
 static inline void collector_init(struct collector *collector)
 {
 	*collector = (struct collector){.n = 0};
+	assert_int_equal(pthread_key_create(&collector->key, collector_end), 0);
 	lock_init(&collector->lock, "collector");
 	bell_init(&collector->changed);
+	bell_init(&collector->opened);
 }
 
 static inline void collector_done(struct collector *collector)
@@ -84,7 +101,9 @@ static inline void collector_done(struct collector *collector)
 	for (size_t i = 0; i < sizeof(collector->records) / sizeof(collector->records[0]); i++)
 		free(collector->records[i]);
 	bell_done(&collector->changed);
+	bell_done(&collector->opened);
 	lock_done(&collector->lock);
+	(void)pthread_key_delete(collector->key);
 }
 
 static inline struct record_transport collector_transport(struct collector *collector,
@@ -97,7 +116,7 @@ static inline void collector_block(struct collector *collector, bool blocked)
 {
 	lock_take(&collector->lock);
 	collector->blocked = blocked;
-	bell_ring_all(&collector->changed);
+	bell_ring(&collector->opened);
 	lock_drop(&collector->lock);
 }
 
@@ -106,6 +125,15 @@ static inline void collector_await(struct collector *collector, size_t n)
 {
 	lock_take(&collector->lock);
 	while (collector->n < n)
+		(void)bell_wait(&collector->changed, &collector->lock, USEC_NEVER);
+	lock_drop(&collector->lock);
+}
+
+/* Waits until the journal thread has ended, which must have sent something. */
+static inline void collector_await_end(struct collector *collector)
+{
+	lock_take(&collector->lock);
+	while (!collector->ended)
 		(void)bell_wait(&collector->changed, &collector->lock, USEC_NEVER);
 	lock_drop(&collector->lock);
 }

@@ -75,10 +75,10 @@ static void assert_notes(const struct collector *collector, size_t at, const cha
 /* One that lives on with its thread asleep, as at the end of a process. */
 static struct collector *stalled_collector(void)
 {
-	static struct collector collectors[16];
+	static struct collector collectors[32];
 	static size_t n;
 
-	assert_true(n < 16);
+	assert_true(n < 32);
 	return &collectors[n++];
 }
 
@@ -146,16 +146,18 @@ static void test_a_deadline_is_waited_for(void **state)
 
 static void test_a_thread_that_wakes_up_later_sends_nothing_more(void **state)
 {
+	void *memory = shared_memory(SPACE);
 	struct collector *stalled;
 	struct collector collector;
 
 	(void)state;
-	stalled = end_stalled(NULL, path, "left", 100);
+	stalled = end_stalled(memory, NULL, "left", 100);
 	collector_block(stalled, false);
-	collector_await(stalled, 1);
-	send_rest(&collector, NULL, path);
-	assert_int_equal(collector.n, 100);
+	collector_await_end(stalled);
 	assert_int_equal(stalled->n, 1);
+	send_rest(&collector, memory, NULL);
+	assert_int_equal(collector.n, 100);
+	assert_notes(&collector, 0, "left", 0, 100);
 	collector_done(&collector);
 }
 
@@ -296,6 +298,47 @@ static void test_the_ring_is_empty_once_it_was_written_down(void **state)
 	assert_true(ring_is_empty(&ring));
 }
 
+static void test_leaving_leaves_the_rest_in_the_ring(void **state)
+{
+	struct collector *stalled = stalled_collector();
+	void *memory = shared_memory(SPACE);
+	struct collector collector;
+
+	(void)state;
+	collector_init(stalled);
+	stalled->blocked = true;
+	start(stalled, memory, path);
+	note("left", 0, 10);
+	collector_await_stall(stalled);
+	record_leave();
+	assert_int_not_equal(access(path, F_OK), 0);
+	send_rest(&collector, memory, path);
+	assert_int_equal(collector.n, 10);
+	assert_notes(&collector, 0, "left", 0, 10);
+	collector_done(&collector);
+}
+
+static void test_leaving_in_the_middle_of_the_file(void **state)
+{
+	struct collector *stalled = stalled_collector();
+	void *memory = shared_memory(SPACE);
+	struct collector collector;
+
+	(void)state;
+	(void)end_stalled(NULL, path, "file", 10);
+	collector_init(stalled);
+	stalled->blocked = true;
+	start(stalled, memory, path);
+	note("ring", 0, 10);
+	collector_await_stall(stalled);
+	record_leave();
+	send_rest(&collector, memory, path);
+	assert_int_equal(collector.n, 20);
+	assert_notes(&collector, 0, "file", 0, 10);
+	assert_notes(&collector, 10, "ring", 0, 10);
+	collector_done(&collector);
+}
+
 static void test_no_place_for_the_file(void **state)
 {
 	void *memory = shared_memory(SPACE);
@@ -425,6 +468,8 @@ int main(void)
 		TEST(test_drops_are_left_over_too),
 		TEST(test_the_file_comes_before_the_ring),
 		TEST(test_the_ring_is_empty_once_it_was_written_down),
+		TEST(test_leaving_leaves_the_rest_in_the_ring),
+		TEST(test_leaving_in_the_middle_of_the_file),
 		TEST(test_no_place_for_the_file),
 		TEST(test_records_after_a_stalled_stop),
 		TEST(test_files_that_make_no_sense),
