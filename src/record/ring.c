@@ -124,9 +124,7 @@ static bool is_padding(const struct ring *ring, uint64_t position)
 	return piece.mark != mark_at(position, piece.size);
 }
 
-/*
- * Whether one piece begins at POSITION and ends at or before HEAD; *RET_SIZE is what it takes.
- */
+/* Whether one piece begins at POSITION and ends at or before HEAD; *RET_SIZE is what it takes. */
 static bool is_piece(const struct ring *ring, uint64_t position, uint64_t head, uint64_t *ret_size)
 {
 	struct piece piece = piece_at(ring, position);
