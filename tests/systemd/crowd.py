@@ -5,29 +5,31 @@
         restart(marcel, 20)
         crowd.finish()
 
-A Crowd is the program tests/load/checker, which runs in the system; its options are the Crowd's.
+A Crowd is the program of tests/load/checker.c, which runs in the system; its options are the
+Crowd's.
 """
 
-import json
-import os
-import select
-import signal
+import contextlib
 import subprocess
+import sys
 import tempfile
 import time
 
 from conftest import configure, of_kind
+from testbed import SOURCE
 from testbed.machine import end_group, leader_of
 from testbed.programs import programs
+
+sys.path.insert(0, str(SOURCE / "tests" / "load"))
+from checker import FAULTS, Checker, arguments, summary  # pylint: disable=wrong-import-position
+
+__all__ = ["FAULTS", "summary"]
 
 TCP = "127.0.0.1:50000"
 TCP6 = "[::1]:50000"
 UNIX = "/run/marcel/socket"
 
-# What a conversation must never see.
-FAULTS = ("lost", "doubled", "garbled", "miscounted", "broken", "refused", "live", "dismissed")
 QUIET = "[journal]\ntranscript = off\n"
-PATIENCE = 90
 
 
 def add_drop_in(marcel, unit, name, text):
@@ -61,29 +63,18 @@ def install_program(marcel, name):
     return path
 
 
-class Crowd:
-    """A running checker, whose clients have all been greeted. Ends with the block."""
+class Crowd(Checker):
+    """A running checker in the system, whose clients have all been greeted. Ends with the block."""
 
-    def __init__(self, marcel, address=TCP, *, await_all=True, **options):
-        self.marcel = marcel
-        self.address = address
-        self.options = options
-        self.clients = options.get("clients", 1)
-        self.await_all = await_all
-        self.buffer = b""
-        self.process = self.errors = None
+    def __init__(self, marcel, address=TCP, **options):
+        program = install_program(marcel, "checker")
+        errors = tempfile.TemporaryFile()
+        process = marcel.popen([program, *arguments(options), address], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=errors)
+        super().__init__(process, errors, {"address": address, **options})
 
     def __enter__(self):
-        arguments = [f"--{name}" if value is True else f"--{name}={value}"
-                     for name, value in self.options.items()]
-        program = install_program(self.marcel, "checker")
-        self.errors = tempfile.TemporaryFile()
-        self.process = self.marcel.popen([program, *arguments, self.address], bufsize=0,
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                         stderr=self.errors)
-        self._line(PATIENCE)  # from now on it understands signals
-        if self.await_all:
-            self.await_greeted(self.clients)
+        self.await_greeted()
         return self
 
     def __exit__(self, *_):
@@ -91,72 +82,15 @@ class Crowd:
         self.process.stdout.close()
         self.errors.close()
 
-    def _signal(self, number):
-        os.kill(leader_of(self.process), number)
+    def pid(self):
+        return leader_of(self.process)
 
-    def _line(self, seconds):
-        """The next figures."""
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self.buffer:
-            left = max(0, deadline - time.monotonic())
-            readable = select.select([self.process.stdout], [], [], left)[0]
-            data = self.process.stdout.read(65536) if readable else b""
-            assert data, f"no figures from the checker:\n{self.told()}"
-            self.buffer += data
-        line, self.buffer = self.buffer.split(b"\n", 1)
-        return json.loads(line)
 
-    def told(self):
-        """The faults that it told so far."""
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
-
-    def figures(self):
-        """What was seen so far."""
-        self._signal(signal.SIGUSR2)
-        return self._line(PATIENCE)
-
-    def await_figures(self, condition, text, seconds=PATIENCE):
-        """Waits until CONDITION(figures) holds; gives them."""
-        def met():
-            figures = self.figures()
-            return figures if condition(figures) else None
-        return self.marcel.wait_for(met, text, seconds)
-
-    def await_greeted(self, count, seconds=PATIENCE):
-        return self.await_figures(lambda figures: figures["greeted"] >= count,
-                                  f"{count} clients are greeted", seconds)
-
-    def ask(self):
-        """Each client says one line now."""
-        self._signal(signal.SIGUSR1)
-
-    def stop(self):
-        """Lets all conversations end in order; the last figures, whatever they say."""
-        self._signal(signal.SIGTERM)
-        # Twice what the checker itself waits at most.
-        figures = self._line(80)
-        self.process.wait(10)
-        return figures
-
-    def finish(self, early=False, doubled=0):
-        """The same, and nothing may be wrong.
-
-        EARLY: connections may have ended before their first byte. DOUBLED: so many answers may have
-        come again to one client.
-        """
-        figures = self.stop()
-        wrong = {name: figures[name] for name in FAULTS if figures[name]}
-        if doubled:
-            wrong.pop("doubled", None)
-            if figures["doubled_most"] > doubled:
-                wrong["doubled_most"] = figures["doubled_most"]
-        if figures["early"] and not early:
-            wrong["early"] = figures["early"]
-        assert not wrong, f"{wrong} ({self.address} {self.options})\n{self.told()}"
-        assert figures["parted"] >= self.clients, figures
-        assert figures["answers"] > 0, figures
-        return figures
+@contextlib.contextmanager
+def crowds(marcel, *kinds):
+    """Several Crowds, each (address, options), while the block runs."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Crowd(marcel, address, **options)) for address, options in kinds]
 
 
 def restarts(marcel):
@@ -198,15 +132,3 @@ def losses(marcel):
     """MARCEL_REASON of each conversation that could not come along since the test began."""
     return [entry.get("MARCEL_REASON", entry["MESSAGE"])
             for entry in marcel.journal(of_kind("NOT_CARRIED"), since=marcel.start_of_test)]
-
-
-def summary(*crowds):
-    """The figures worth a look, of what several crowds ended with."""
-    return {
-        "answers": sum(figures["answers"] for figures in crowds),
-        "connected": sum(figures["connected"] for figures in crowds),
-        "early": sum(figures["early"] for figures in crowds),
-        "doubled": sum(figures["doubled"] for figures in crowds),
-        "longest_wait_ms": max(figures["longest_wait_ms"] for figures in crowds),
-        "longest_arrival_ms": max(figures["longest_arrival_ms"] for figures in crowds),
-    }

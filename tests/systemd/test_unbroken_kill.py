@@ -1,27 +1,19 @@
 """SIGKILL at random moments: exactly once on TCP; on unix sockets, connected, and at most the turn
 in flight repeated."""
 
-import contextlib
 import random
 import time
 
 import pytest
 
 from conftest import repeat
-from crowd import (FAULTS, TCP, TCP6, UNIX, Crowd, await_ready, handovers, kill, kill_often, losses,
-                   prepare, restarts, summary)
+from crowd import (FAULTS, TCP, TCP6, UNIX, Crowd, await_ready, crowds, handovers, kill,
+                   kill_often, losses, prepare, restarts, summary)
 
 KILLS = repeat(100, least=8)
 # Megabytes at a time, read slowly.
 HUGE = {"clients": 10, "size": 60000, "batch": 120, "slow": 20000}
 SEED = 20260
-
-
-@contextlib.contextmanager
-def crowds(marcel, *kinds):
-    """Several Crowds, each (address, options), while the block runs."""
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(Crowd(marcel, address, **options)) for address, options in kinds]
 
 
 def check_losses(marcel):

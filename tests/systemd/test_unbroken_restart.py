@@ -1,21 +1,12 @@
 """A restart under load: nobody is disconnected, nothing is lost, nothing doubled."""
 
-import contextlib
 import time
 
 from conftest import of_kind, repeat
-from crowd import (TCP, TCP6, UNIX, Crowd, await_ready, handovers, losses, prepare, restarts,
+from crowd import (TCP, TCP6, UNIX, await_ready, crowds, handovers, losses, prepare, restarts,
                    summary)
 
 RESTARTS = repeat(20, least=4)
-
-
-@contextlib.contextmanager
-def crowds(marcel, *kinds):
-    """Several Crowds, each (address, options), while the block runs."""
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(Crowd(marcel, address, **options)) for address, options in kinds]
-
 
 # 200 clients: without pause and with, one line or several in a segment.
 EVERYBODY = (

@@ -142,8 +142,8 @@ def test_a_shutdown(release, logs):
         assert peers[0].ask("a") == "a"
         nspawn = system.scope.process
         system.popen("systemctl poweroff")
-        for peer in peers:
-            assert peer.rest() == ["fin"]
+        ends = [peer.rest() for peer in peers]
+        assert ends == [["fin"]] * len(peers)
         nspawn.wait(60)
         for peer in [*peers, deaf]:
             peer.socket.close()
