@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -231,6 +232,8 @@ static void finish(struct service *service)
 {
 	bool abandoned = service->roster.live > 0;
 
+	if (abandoned)
+		roster_abandon(&service->roster);
 	if (service->stage == SERVICE_LEAVING && abandoned)
 		/* Nobody may touch the table's ring but threads that record; they may go on doing
 		 * so. */
@@ -267,10 +270,29 @@ static void block_signals(void)
 	wire_init_signal();
 }
 
+/*
+ * Sends those away who wait for a daemon that cannot start: each of them would make the service
+ * manager start it again, for nothing.
+ */
+static void turn_away(void)
+{
+	auto_cleanup(report_done) struct report report = REPORT_INIT;
+	struct listeners listeners = LISTENERS_INIT;
+
+	(void)listeners_inherit(&listeners, NULL, NULL, &report);
+	for (size_t i = 0; i < listeners.count; i++) {
+		int fd;
+
+		while ((fd = accept4(listeners.items[i].fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+			close_fd(&fd);
+	}
+	listeners_close(&listeners);
+}
+
 int service_run(const struct options *options)
 {
-	struct service service = {
-		.options = options,
+	/* Not on the stack: threads that are left behind use it until the process is gone. */
+	static struct service service = {
 		.roster = {.table = {.fd = -1}, .event = -1},
 		.listeners = LISTENERS_INIT,
 		.acceptor = {.waiting = -1},
@@ -283,9 +305,12 @@ int service_run(const struct options *options)
 	int status;
 	int r = config_load(options->file, &options->overrides, &report, &service.config);
 
+	service.options = options;
 	if (r < 0) {
 		service_complain(&report);
 		report_done(&report);
+		if (!options->check_config)
+			turn_away();
 		return r == -EINVAL ? EXIT_CONFIG
 				    : service_refuse(_("cannot read the configuration"), r);
 	}
