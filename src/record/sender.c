@@ -180,7 +180,8 @@ static bool wait_for_more(struct sender *sender)
 /*
  * Lets this thread wait its turn. A thread of the usual kind takes the processor from the one that
  * wakes it: that cost a conversation 2.7 us a record, and 20 us and more on a busy machine, instead
- * of half a microsecond. Where it is not allowed, all works as well, only slower.
+ * of half a microsecond. Where it is not allowed (the service's own sandbox does without it), all
+ * works as well, only slower.
  */
 static void step_back(void)
 {
