@@ -405,6 +405,18 @@ void roster_wake_all(struct roster *roster, unsigned mail)
 	(void)each_live(roster, wake_one, mail);
 }
 
+static bool abandon_one(struct conversation *c, unsigned unused)
+{
+	(void)unused;
+	thread_detach(c->thread);
+	return false;
+}
+
+void roster_abandon(struct roster *roster)
+{
+	(void)each_live(roster, abandon_one, 0);
+}
+
 static bool is_stuck(struct conversation *c, unsigned unused)
 {
 	uint64_t progress = wire_progress(&c->wire);

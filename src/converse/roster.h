@@ -143,6 +143,13 @@ void roster_freeze(struct roster *roster);
 bool roster_is_frozen(struct roster *roster);
 
 /*
+ * Leaves the threads of all live conversations to themselves, for the process ends without waiting
+ * for them. Until it has, they use ROSTER, which must stay where it is; nobody calls any of its
+ * functions any more.
+ */
+void roster_abandon(struct roster *roster);
+
+/*
  * A live conversation whose thread owed progress at the last call already and has made none since,
  * or NULL. For the watchdog, which calls it at its own pace.
  */
