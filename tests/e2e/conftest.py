@@ -5,6 +5,7 @@ import os
 import pytest
 
 import daemon_tools
+from manager import ServiceManager
 
 
 def pytest_report_header(config):
@@ -54,3 +55,11 @@ def ini(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def manager(tmp_path):
+    """A service manager in small: manager.config and the like may be set before manager.start()."""
+    made = ServiceManager(tmp_path)
+    yield made
+    made.close()

@@ -1,9 +1,9 @@
 """marceld as a test meets it: a process, its records, and clients that never wait for ever.
 
-Daemon starts marceld on a free port of 127.0.0.1, waits for the line that says where it is ready, and gathers
-its records (--log=json: one object a line of standard error). Peer is a client's socket. Nothing
-here sleeps to let time pass: one waits for bytes, for a record, or for the end of a process, and
-every wait ends after PATIENCE seconds with an error that says what was awaited.
+Daemon starts marceld on a free port of 127.0.0.1, waits for the line that says where it is ready,
+and gathers its records (--log=json: one object a line of standard error). Peer is a client's
+socket. Nothing here sleeps to let time pass: one waits for bytes, for a record, or for the end of a
+process, and every wait ends after PATIENCE seconds with an error that says what was awaited.
 
 Environment: MARCEL_BUILD, the build directory (default: build/ at the top of the tree);
 MARCEL_REPEAT, how many percent of the full repetitions a test does (default 10).
@@ -38,7 +38,8 @@ EXIT_OSERR = 71
 EXIT_CONFIG = 78
 
 SANITIZER_REPORT = re.compile(
-    rb"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")
+    rb"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|"
+    rb"SUMMARY: \w+Sanitizer")
 
 
 def repeat(full, least=1):
@@ -55,7 +56,7 @@ def sanitizer():
     return ""
 
 
-# The longest wait for anything that is sure to come. Only a broken marceld makes a test wait so long.
+# The longest wait for anything that is sure to come; only a broken marceld makes a test wait so long.
 PATIENCE = 60 if sanitizer() else 20
 
 
@@ -207,7 +208,8 @@ def difference(wanted, got):
     """A sentence that says where two byte strings part."""
     if len(wanted) + len(got) < 600:
         return f"wanted {wanted!r}, got {got!r}"
-    at = next((i for i, (a, b) in enumerate(zip(wanted, got)) if a != b), min(len(wanted), len(got)))
+    at = next((i for i, (a, b) in enumerate(zip(wanted, got)) if a != b),
+              min(len(wanted), len(got)))
     start = max(at - 40, 0)
     return (f"differs at byte {at}: wanted {wanted[start:at + 40]!r}, got {got[start:at + 40]!r}"
             f" ({len(wanted)} and {len(got)} bytes)")
@@ -245,8 +247,8 @@ class Daemon:
         if log:
             command.append(f"--log={log}")
         command += args
-        environment = {name: value for name, value in os.environ.items()
-                       if name not in ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC")}
+        not_ours = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC")
+        environment = {name: value for name, value in os.environ.items() if name not in not_ours}
         environment.update({"LC_ALL": "C.UTF-8"}, **(env or {}))
         self.log = log
         self.peers = []
@@ -314,7 +316,8 @@ class Daemon:
     def wait_ready(self, count=1):
         """Waits for the line that says where it is ready, which must be COUNT addresses."""
         def line():
-            return next((line for line in filter(None, self.out) if line.startswith(b"ready on ")), None)
+            return next((line for line in filter(None, self.out) if line.startswith(b"ready on ")),
+                        None)
         said = self.wait_for(line, "the line 'ready on ...'").decode()
         addresses = said[len("ready on "):].rstrip("\n")
         self.addresses = [addresses] if count == 1 else addresses.split(" ")
@@ -434,7 +437,8 @@ class Daemon:
             self.process.wait()
             self._join()
             self.judged = True
-            raise AssertionError(f"marceld did not end; it wrote:\n{self.errors()[-4000:]}") from None
+            wrote = self.errors()[-4000:]
+            raise AssertionError(f"marceld did not end; it wrote:\n{wrote}") from None
         self._join()
         self.judged = True
         assert not SANITIZER_REPORT.search(b"".join(filter(None, self.err))), self.errors()

@@ -1,4 +1,4 @@
-"""The command line and marcel.ini: what is taken, what is refused, and with which words and status."""
+"""The command line and marcel.ini: what is taken, what is refused, with which words and status."""
 
 import os
 import re
@@ -36,8 +36,8 @@ def test_bad_usage(args, word):
 
 
 @pytest.mark.parametrize("address", [
-    "127.0.0.1:99999", "127.0.0.1", "300.0.0.1:1", "[::1]", "[::g]:1", "localhost:1", "", "x", "0x50",
-    "-1", "127.0.0.1:", "vsock:x:1", "relative/path"])
+    "127.0.0.1:99999", "127.0.0.1", "300.0.0.1:1", "[::1]", "[::g]:1", "localhost:1", "", "x",
+    "0x50", "-1", "127.0.0.1:", "vsock:x:1", "relative/path"])
 def test_a_bad_address(ini, address):
     status, said = marceld_fails("-c", ini(""), "-l", address)
     assert status == EXIT_USAGE
@@ -71,9 +71,9 @@ def test_version():
 
 def test_output_that_cannot_be_written(ini):
     for args in (["--help"], ["--version"], ["-c", str(ini("")), "--check-config"]):
-        with open("/dev/full", "wb") as full:
-            result = run("/bin/sh", "-c", 'exec "$@" >/dev/full', "sh", MARCELD, *args, env=ENVIRONMENT)
-            assert full and result.returncode != 0, args
+        result = run("/bin/sh", "-c", 'exec "$@" >/dev/full', "sh", MARCELD, *args,
+                     env=ENVIRONMENT)
+        assert result.returncode != 0, args
 
 
 def test_a_port_in_use(ini):
@@ -162,7 +162,8 @@ def test_a_bad_configuration(ini, text, line, words):
 
 
 def test_all_faults_are_told_at_once(ini):
-    file = ini("[dialogue]\nfoo = 1\nidle_timeout = soon\n[bar]\nx = 1\n[limits]\nconversations = x\n")
+    file = ini("[dialogue]\nfoo = 1\nidle_timeout = soon\n[bar]\nx = 1\n"
+               "[limits]\nconversations = x\n")
     status, said = marceld_fails("-c", file)
     assert status == EXIT_CONFIG
     for line in (2, 3, 4, 7):
@@ -229,7 +230,8 @@ def test_the_shipped_file_says_the_defaults(ini):
     "[limits]\nconversations = 7\nper_address = 0\nrefusal = plus de place ; désolé\n",
     "[journal]\ntranscript = sizes\ntranscript_max = 100\n",
     "[server]\nlisten = 127.0.0.1:1 [::1]:2 /run/x\nbacklog = 3\nstop_timeout = 2s\n",
-    "[listener a]\ngreeting = A\nidle_timeout = 1h\n[listener b c]\nfarewell = B\nconversations = 1\n",
+    "[listener a]\ngreeting = A\nidle_timeout = 1h\n"
+    "[listener b c]\nfarewell = B\nconversations = 1\n",
     "\ufeff[dialogue]\r\ngreeting = windows\r\n",
 ], ids=lambda text: repr(text[:40]))
 def test_check_config_prints_what_it_would_read_again(ini, text):

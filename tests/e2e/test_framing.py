@@ -85,8 +85,8 @@ def test_ten_thousand_lines_and_the_end_in_one_segment(lines):
 
 def test_every_byte_passes_unharmed(lines):
     peer = lines.connect()
-    for message in (ALL_BYTES, b"\0", b"\0" * 1000, b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\xf8" * 9,
-                    b"a\0b", b"\xc3\x28\0", ALL_BYTES[::-1] * 3):
+    for message in (ALL_BYTES, b"\0", b"\0" * 1000, b"\xff\xfe", b"\xc3", b"\xed\xa0\x80",
+                    b"\xf8" * 9, b"a\0b", b"\xc3\x28\0", ALL_BYTES[::-1] * 3):
         peer.send(message + b"\n").expect(message + b"\n")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 import struct
 import threading
@@ -221,13 +222,13 @@ def test_dead_peers_are_asked_for(marceld):
 def test_syn_and_nothing_else(server):
     # Connections that the client's side resets before they are accepted: accept() finds nobody.
     with Bystander(server):
-        os.kill(server.pid, 19)  # SIGSTOP: the queue fills up
+        os.kill(server.pid, signal.SIGSTOP)  # the queue fills up
         try:
             for _ in range(100):
                 Peer(("127.0.0.1", server.port)).reset()
             kept = [Peer(("127.0.0.1", server.port)) for _ in range(10)]
         finally:
-            os.kill(server.pid, 18)  # SIGCONT
+            os.kill(server.pid, signal.SIGCONT)
         for peer in kept:
             peer.expect(GREETING).send("fin\n").expect_end(FAREWELL).close()
 
@@ -235,19 +236,17 @@ def test_syn_and_nothing_else(server):
 def test_a_frozen_daemon_loses_nobody(server):
     # SIGSTOP and SIGCONT, as a debugger or a suspended machine would.
     peers = [server.connect() for _ in range(20)]
-    os.kill(server.pid, 19)
+    os.kill(server.pid, signal.SIGSTOP)
     for number, peer in enumerate(peers):
         peer.send(f"{number}\n")
-    os.kill(server.pid, 18)
+    os.kill(server.pid, signal.SIGCONT)
     for number, peer in enumerate(peers):
         peer.expect(f"{number}\n")
 
 
 def test_signals_that_mean_nothing(server):
     with Bystander(server):
-        for number in (10, 12, 13, 17, 20, 28):  # USR1 USR2 PIPE CHLD TSTP WINCH
-            if number in (12, 20):
-                continue  # not promised: the default action of these is the sender's wish
+        for number in (signal.SIGUSR1, signal.SIGPIPE, signal.SIGCHLD, signal.SIGWINCH):
             for _ in range(20):
                 os.kill(server.pid, number)
 

@@ -11,14 +11,15 @@ import time
 
 import pytest
 
-from daemon_tools import (EXIT_CONFIG, EXIT_OSERR, EXIT_USAGE, FAREWELL, GREETING, MARCELD, PATIENCE,
-                          Peer, run, wait_until)
+from daemon_tools import (EXIT_CONFIG, EXIT_OSERR, EXIT_USAGE, FAREWELL, GREETING, MARCELD,
+                          PATIENCE, Peer, run, wait_until)
 
 
 def converse(target, greeting=GREETING):
     """A whole conversation with what listens at TARGET."""
     with Peer(target) as peer:
-        peer.expect(greeting).send("bonjour\n").expect("bonjour\n").send("fin\n").expect_end(FAREWELL)
+        peer.expect(greeting).send("bonjour\n").expect("bonjour\n")
+        peer.send("fin\n").expect_end(FAREWELL)
 
 
 def has_ipv6():
@@ -229,7 +230,8 @@ def listening(family=socket.AF_INET, address=("127.0.0.1", 0)):
 def hand_over(marceld, config, sockets, names="", **options):
     handed = HandedOver(sockets, names)
     try:
-        return marceld(config, listen=[], prefix=handed.prefix, wait=False, **handed.popen, **options)
+        return marceld(config, listen=[], prefix=handed.prefix, wait=False, **handed.popen,
+                       **options)
     finally:
         handed.close()
 

@@ -1,4 +1,4 @@
-"""Many clients at once, and many one after the other: everybody is served, and nothing is left over."""
+"""Many clients at once, and many one after the other: all are served, and nothing is left over."""
 
 import random
 import resource

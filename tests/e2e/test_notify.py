@@ -49,7 +49,8 @@ class Manager:
             try:
                 message = self.next(deadline - time.monotonic())
             except queue.Empty:
-                raise AssertionError(f"no {variable}={value or ''}; there were {self.seen}") from None
+                wanted = f"{variable}={value or ''}"
+                raise AssertionError(f"no {wanted}; there were {self.seen}") from None
             if variable in message and value in (None, message[variable]):
                 return message
 
@@ -91,7 +92,8 @@ def test_ready_comes_when_clients_are_served(marceld, manager):
 
 
 def test_no_ready_without_a_configuration(marceld, manager):
-    server = marceld("[dialogue]\nfoo = 1\n", env={"NOTIFY_SOCKET": manager.path}, wait=False, log=None)
+    server = marceld("[dialogue]\nfoo = 1\n", env={"NOTIFY_SOCKET": manager.path}, wait=False,
+                     log=None)
     server.wait(status=78)
     assert not manager.rest()
 
@@ -134,10 +136,10 @@ def test_sigterm_under_a_manager_is_no_stop(marceld, manager):
 def test_status_counts_conversations(marceld, manager):
     server = start(marceld, manager)
     manager.wait("READY", "1")
-    peers = [server.connect() for _ in range(3)]
+    for _ in range(3):
+        server.connect()
     while not re.search(r"\b3\b", manager.wait("STATUS")["STATUS"]):
         pass
-    assert len(peers) == 3
 
 
 def test_watchdog(marceld, manager):
@@ -147,10 +149,12 @@ def test_watchdog(marceld, manager):
 
 
 def test_watchdog_under_load(marceld, manager):
-    server = start(marceld, manager, f"[journal]\ntranscript = off\n[dialogue]\n{DEAF}", WATCHDOG_USEC="400000")
+    server = start(marceld, manager, f"[journal]\ntranscript = off\n[dialogue]\n{DEAF}",
+                   WATCHDOG_USEC="400000")
     server.connect_deaf()
     talking = server.connect()
-    silent = [server.connect() for _ in range(20)]
+    for _ in range(20):
+        server.connect()  # and says nothing
     beats = 0
     deadline = time.monotonic() + PATIENCE
     # A client that reads nothing owes us something, not we it.
@@ -158,7 +162,7 @@ def test_watchdog_under_load(marceld, manager):
         talking.send("a\n").expect("a\n")
         beats += sum("WATCHDOG" in message for message in manager.rest())
         assert time.monotonic() < deadline, f"only {beats} messages for the watchdog"
-    assert len(silent) == 20 and not server.records("stuck")
+    assert not server.records("stuck")
 
 
 def test_watchdog_of_another_process(marceld, manager):

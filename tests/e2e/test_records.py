@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from daemon_tools import FAREWELL, GREETING_TEXT, PATIENCE, repeat
+from daemon_tools import FAREWELL, GREETING_TEXT, PATIENCE
 
 IDENTITY = re.compile(r"[0-9a-f]{32}")
 
@@ -29,7 +29,8 @@ def test_a_conversation_reads_like_the_screens_of_the_seed(echo):
     mine = [record for record in echo.records() if record.get("peer") == address]
     assert [record.kind for record in mine] == ["opened"] + ["said"] * 7 + ["closed"]
     assert [record.message for record in mine[1:-1]] == [
-        f"S> {GREETING_TEXT}", "C> bonjour", "S> bonjour", "C> ça va ?", "S> ça va ?", "C> fin", "S> fin"]
+        f"S> {GREETING_TEXT}", "C> bonjour", "S> bonjour", "C> ça va ?", "S> ça va ?", "C> fin",
+        "S> fin"]
     assert [record["turn"] for record in mine[1:-1]] == [0, 1, 1, 2, 2, 3, 3]
     assert len({record["conversation"] for record in mine}) == 1
     assert len({record["conversation_id"] for record in mine}) == 1

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from daemon_tools import FAREWELL, repeat
+from daemon_tools import repeat
 
 GOOD = "[dialogue]\ngreeting = un\nfarewell = adieu\n"
 

@@ -10,7 +10,8 @@ STUBBORN = f"[server]\nstop_timeout = 1s\n[journal]\ntranscript = off\n[dialogue
 
 def test_stop_without_clients(echo):
     echo.stop()
-    assert [record.kind for record in echo.records() if record.kind in ("ready", "stopping", "stopped")] \
+    kinds = [record.kind for record in echo.records()]
+    assert [kind for kind in kinds if kind in ("ready", "stopping", "stopped")] \
         == ["ready", "stopping", "stopped"]
 
 
@@ -29,7 +30,8 @@ def test_everybody_gets_the_farewell(marceld):
     crlf = [server.connect().send("a\r\n").expect("a\r\n") for _ in range(20)]
     raw = [server.connect().send("a").expect("a") for _ in range(20)]
     server.signal(signal.SIGTERM)
-    for peers, farewell in ((silent, b"fin\n"), (lines, b"fin\n"), (crlf, b"fin\r\n"), (raw, b"fin")):
+    for peers, farewell in (
+            (silent, b"fin\n"), (lines, b"fin\n"), (crlf, b"fin\r\n"), (raw, b"fin")):
         for peer in peers:
             peer.expect_end(farewell)
             peer.close()
