@@ -50,12 +50,12 @@ struct snapshot {
 	uint64_t in_consumed;
 	uint32_t crashes;
 	bool in_flight;
+	bool keyed;
 	struct slot_turn turn; /* the one in force */
 	const char *peer;      /* ended by NUL within its room, as are the next two */
 	const char *listener;
 	const char *responder;
-	uint8_t key[16]; /* the client's host, if keyed */
-	bool keyed;
+	uint8_t key[16];   /* the client's host, if keyed */
 	const char *state; /* turn.state_size bytes */
 	const char *in;    /* the input buffer, from stream offset turn.in_base on */
 	const char *out;   /* the output buffer, from stream offset turn.out_base on */
