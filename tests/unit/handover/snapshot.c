@@ -544,22 +544,22 @@ static int write_image(const char *path)
 	return ferror(stream) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		test(a_good_header_is_read),
-		test(a_truncated_table_is_refused),
-		test(a_table_of_another_version_is_named),
-		test(nonsense_in_the_header_is_refused),
-		test(every_conversation_is_read_as_it_was_written),
-		test(the_half_in_force_is_read),
-		test(what_was_read_can_be_written_elsewhere),
-		test(nonsense_in_a_slot_is_refused),
-		test(the_last_sensible_values_are_read),
-		test(a_stage_that_is_not_live_is_no_conversation),
-		test(texts_without_an_end_are_refused),
+		TEST(a_good_header_is_read),
+		TEST(a_truncated_table_is_refused),
+		TEST(a_table_of_another_version_is_named),
+		TEST(nonsense_in_the_header_is_refused),
+		TEST(every_conversation_is_read_as_it_was_written),
+		TEST(the_half_in_force_is_read),
+		TEST(what_was_read_can_be_written_elsewhere),
+		TEST(nonsense_in_a_slot_is_refused),
+		TEST(the_last_sensible_values_are_read),
+		TEST(a_stage_that_is_not_live_is_no_conversation),
+		TEST(texts_without_an_end_are_refused),
 		cmocka_unit_test(the_image_of_version_1_is_read),
 	};
 
