@@ -234,8 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) /* NOLINT(*-identif
 	static struct table table;
 	struct input input = {.at = data, .left = size};
 	struct snapshot_layout layout = {.version = 0};
-	uint8_t *header =
-		malloc(sizeof(struct table_header)); /* a sanitizer sees a byte too many */
+	void *header = malloc(sizeof(struct table_header)); /* a sanitizer sees a byte too many */
 	int r;
 
 	if (table.header == NULL)
