@@ -331,7 +331,8 @@ static void check_line(struct crowd *crowd, struct client *c, const char *line, 
 		greeted(crowd, c);
 		return;
 	}
-	if (length == strlen(FAREWELL) && memcmp(line, FAREWELL, length) == 0 && !c->farewell) {
+	if (length == strlen(FAREWELL) && memcmp(line, FAREWELL, length) == 0) {
+		crowd->tally.doubled += c->farewell;
 		c->farewell = true;
 		return;
 	}
