@@ -51,6 +51,7 @@ static void test_mail_first(void **state)
 struct stress {
 	struct wire wire;
 	bool sends;
+	unsigned wakers;
 	unsigned rounds; /* of each waker */
 	_Atomic unsigned taken[WAKERS];
 	pthread_mutex_t lock;
@@ -66,8 +67,14 @@ static void *wake_often(void *argument)
 {
 	const struct waker *waker = argument;
 	struct stress *stress = waker->stress;
+	uint64_t seed = waker->number + 1;
 
 	for (unsigned i = 0; i < stress->rounds; i++) {
+		/* Just as it falls asleep: at any step from the last look at the box to there. */
+		for (unsigned j = 0; j < 10000 && wire_progress(&stress->wire) % 2 != 0; j++)
+			;
+		for (volatile uint64_t j = at_random(&seed) % 128; j > 0; j = j - 1)
+			;
 		wire_wake(&stress->wire, 1u << waker->number);
 		(void)pthread_mutex_lock(&stress->lock);
 		while (atomic_load(&stress->taken[waker->number]) <= i)
@@ -95,7 +102,7 @@ static void *sleep_often(void *argument)
 {
 	static char not_woken[] = "not woken", no_mail[] = "woken by nothing";
 	struct stress *stress = argument;
-	unsigned left = WAKERS * stress->rounds;
+	unsigned left = stress->wakers * stress->rounds;
 
 	wire_attach(&stress->wire);
 	while (left > 0) {
@@ -120,9 +127,11 @@ static void *sleep_often(void *argument)
 	return NULL;
 }
 
-static void run_stress(struct pair pair, bool sends)
+/* A single waker is alone with what it lost: no other one helps. */
+static void run_stress(struct pair pair, bool sends, unsigned n)
 {
 	struct stress stress = {.sends = sends,
+				.wakers = n,
 				.rounds = repeat(20000),
 				.lock = PTHREAD_MUTEX_INITIALIZER,
 				.moved = PTHREAD_COND_INITIALIZER};
@@ -132,14 +141,14 @@ static void run_stress(struct pair pair, bool sends)
 
 	wire_init(&stress.wire, pair.server, false);
 	assert_int_equal(pthread_create(&sleeper, NULL, sleep_often, &stress), 0);
-	for (unsigned i = 0; i < WAKERS; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		wakers[i] = (struct waker){.stress = &stress, .number = i};
 		assert_int_equal(pthread_create(&threads[i], NULL, wake_often, &wakers[i]), 0);
 	}
 	(void)pthread_join(sleeper, &complaint);
 	if (complaint != NULL)
 		fail_msg("%s", (const char *)complaint);
-	for (unsigned i = 0; i < WAKERS; i++)
+	for (unsigned i = 0; i < n; i++)
 		(void)pthread_join(threads[i], NULL);
 	assert_int_equal(wire_progress(&stress.wire) % 2, 1);
 	wire_detach(&stress.wire, false);
@@ -150,15 +159,19 @@ static void run_stress(struct pair pair, bool sends)
 static void test_woken_receiving(void **state)
 {
 	(void)state;
-	run_stress(unix_pair(), false);
-	run_stress(tcp_pair(), false);
+	run_stress(unix_pair(), false, 1);
+	run_stress(tcp_pair(), false, 1);
+	run_stress(unix_pair(), false, WAKERS);
+	run_stress(tcp_pair(), false, WAKERS);
 }
 
 static void test_woken_sending(void **state)
 {
 	(void)state;
-	run_stress(unix_pair(), true);
-	run_stress(tcp_pair(), true);
+	run_stress(unix_pair(), true, 1);
+	run_stress(tcp_pair(), true, 1);
+	run_stress(unix_pair(), true, WAKERS);
+	run_stress(tcp_pair(), true, WAKERS);
 }
 
 /* Asleep for certain, not about to: the progress is even and stays so. */
@@ -170,7 +183,8 @@ static void test_woken_asleep(void **state)
 	void *complaint = NULL;
 
 	(void)state;
-	stress = (struct stress){.rounds = 1,
+	stress = (struct stress){.wakers = WAKERS,
+				 .rounds = 1,
 				 .lock = PTHREAD_MUTEX_INITIALIZER,
 				 .moved = PTHREAD_COND_INITIALIZER};
 	wire_init(&stress.wire, pair.server, false);
