@@ -217,7 +217,6 @@ static int serve(struct service *service)
 	handover_store(&service->handover);
 	notify_ready(&service->notify);
 	handover_ready(&service->handover);
-	notify_changed(&service->notify);
 	r = sd_event_loop(service->loop);
 	if (r < 0)
 		return service_refuse(_("the event loop failed"), r);

@@ -287,6 +287,17 @@ static void store(int fd, const char *name)
 			name, strerrordesc_np(-r));
 }
 
+/* Notes how long clients had to wait: from the earlier process's last word, if it had one. */
+static void measure(struct handover *h)
+{
+	struct table_header *header = h->roster->table.header;
+	usec_t left_at = atomic_exchange(&header->handed_over_at, 0);
+	usec_t now = clock_now();
+
+	h->figures.orderly = left_at != 0 && left_at <= h->started;
+	h->figures.freeze = now - (h->figures.orderly ? left_at : h->started);
+}
+
 void handover_store(struct handover *h)
 {
 	if (!h->enabled)
@@ -303,17 +314,8 @@ void handover_store(struct handover *h)
 		store(h->vault.in, HANDOVER_VAULT_IN);
 		store(h->vault.out, HANDOVER_VAULT_OUT);
 	}
-}
-
-/* Notes how long clients had to wait: from the earlier process's last word, if it had one. */
-static void measure(struct handover *h)
-{
-	struct table_header *header = h->roster->table.header;
-	usec_t left_at = atomic_exchange(&header->handed_over_at, 0);
-	usec_t now = clock_now();
-
-	h->figures.orderly = left_at != 0 && left_at <= h->started;
-	h->figures.freeze = now - (h->figures.orderly ? left_at : h->started);
+	/* From here on a turn that ends in its middle is a crash again. */
+	measure(h);
 }
 
 static void tell(const struct handover *h)
@@ -339,8 +341,6 @@ void handover_ready(struct handover *h)
 {
 	if (h->enabled) {
 		atomic_store(&h->roster->table.header->attempts, 0);
-		/* From here on a turn that ends in its middle is a crash again. */
-		measure(h);
 		if (h->resuming || h->figures.lost > 0)
 			tell(h);
 		unstore(table_names[!h->letter]);

@@ -101,8 +101,9 @@ int handover_table(struct handover *handover, uint32_t capacity, struct table *r
 int handover_resume(struct handover *handover, struct roster *roster);
 
 /*
- * Gives the store what it does not have yet; to be called before READY, and handover_ready() after:
- * that one opens the gate, tells how it went, and removes what nobody needs any more.
+ * Gives the store what it does not have yet and measures; to be called before READY, and
+ * handover_ready() after: that one tells how it went, removes what nobody needs any more, and opens
+ * the gate.
  */
 void handover_store(struct handover *handover);
 void handover_ready(struct handover *handover);
