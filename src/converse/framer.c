@@ -40,9 +40,9 @@ static enum framer_result unfinished(struct framer *framer, const char *bytes, s
 				     size_t length, enum framer_input input, struct frame *ret)
 {
 	size_t rest = length - start;
-	/* A CR at the end may belong to the line end that follows. */
-	size_t least = rest > 0 && input != FRAMER_END && bytes[length - 1] == '\r' ? rest - 1
-										    : rest;
+	bool waits = framer->mode == MODE_LINE ? input != FRAMER_END : input == FRAMER_MORE_TO_COME;
+	/* While there is something to wait for, a CR at the end may belong to a line end. */
+	size_t least = rest > 0 && waits && bytes[length - 1] == '\r' ? rest - 1 : rest;
 
 	if (least > framer->message_max)
 		return FRAMER_TOO_LONG;
