@@ -1,7 +1,10 @@
 """A stop and a shutdown: each client gets its farewell, also one that was carried over, and nobody
 can hold it up."""
 
+import fcntl
 import socket
+import struct
+import termios
 
 import pytest
 
@@ -13,18 +16,30 @@ from testbed.roots import boot_root
 STOP = "systemctl stop marcel.service marcel.socket"
 
 
+def unread(peer):
+    """How many bytes wait for PEER to read them."""
+    return struct.unpack("i", fcntl.ioctl(peer.socket, termios.FIONREAD, bytes(4)))[0]
+
+
 def make_deaf(peer):
-    """PEER reads nothing any more, and owes nothing: it has sent until nothing went."""
+    """PEER reads nothing any more, and owes nothing: it has sent until nothing went.
+
+    That is so when for three waits on end nothing was taken and nothing came, with answers waiting:
+    on a busy machine a daemon may well be quiet for the time of one.
+    """
     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     peer.socket.settimeout(1)
     line = b"une ligne de plus\n" * 1000
-    sent = 0
-    try:
-        while True:
+    sent, waits, seen = 0, 0, -1
+    while waits < 3:
+        try:
             # A line that was begun is ended, or the rest would be another message.
             sent += peer.socket.send(line[sent % len(line):])
-    except TimeoutError:
-        pass
+            waits = 0
+        except TimeoutError:
+            now = unread(peer)
+            waits = waits + 1 if now == seen and now > 0 else 0
+            seen = now
 
 
 def check_stopped(marcel):
