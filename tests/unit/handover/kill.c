@@ -1,0 +1,163 @@
+/*
+ * SIGKILL at every moment, thousands of times: clients talk to a daemon (daemon.h) that is killed,
+ * or now and then restarted in good order, while it greets, reads, answers, sends, ends, cleans its
+ * vault or takes over what the one before it left. After each death every byte must be accounted
+ * for (audit.h); in the end each client has heard exactly what it had to.
+ */
+#include <time.h>
+
+#include "audit.h"
+
+#define CLIENTS 12
+
+/* As many starts in a row may be interrupted before READY without the table being given up. */
+#define EARLY_KILLS_MAX 3
+
+struct trial {
+	struct world world;
+	struct client clients[CLIENTS];
+	uint64_t seed;
+	unsigned early_kills;
+	bool calm; /* some turn was interrupted twice: a third time would look like its own fault */
+	uint64_t conversations; /* seen by audits */
+};
+
+static const struct marcel_responder_ops responder = TALLY_RESPONDER;
+
+/* Lets some time pass that no event tells: up to MOST microseconds. */
+static void hesitate(uint64_t *seed, usec_t most)
+{
+	usec_t until = clock_now() + at_random(seed) % most;
+
+	while (clock_now() < until)
+		;
+}
+
+static void begin(struct trial *t, size_t n_tcp)
+{
+	*t = (struct trial){.seed = 88172645463325252u};
+	world_init(&t->world, &responder);
+	for (size_t i = 0; i < CLIENTS; i++) {
+		t->clients[i].seed = i + 1;
+		t->clients[i].tcp = i < n_tcp;
+		t->clients[i].slow = i % 4 == 3;
+		client_connect(&t->clients[i], &t->world);
+	}
+}
+
+static void converse(struct trial *t, unsigned rounds)
+{
+	for (unsigned i = 0; i < rounds; i++)
+		assert_true(go_round(&t->world, t->clients, CLIENTS, true) >= 0);
+}
+
+static bool all_quiet(const struct trial *t)
+{
+	for (size_t i = 0; i < CLIENTS; i++)
+		if (!is_quiet(&t->clients[i]))
+			return false;
+	return true;
+}
+
+/* Until everybody has heard everything. */
+static void finish_all(struct trial *t)
+{
+	while (!all_quiet(t))
+		assert_true(go_round(&t->world, t->clients, CLIENTS, false) >= 0);
+}
+
+/* One life of the daemon, longer or shorter. */
+static void live(struct trial *t, bool killed)
+{
+	uint64_t chance = at_random(&t->seed);
+	struct audit audit;
+
+	/* Now and then the table is too small or too large, and is moved. */
+	t->world.capacity = chance % 8 == 0 ? 40 : 32;
+	world_start(&t->world);
+	if (t->calm) {
+		finish_all(t);
+	} else if (killed && t->world.n_stored >= 3 && chance % 5 == 0 &&
+		   t->early_kills < EARLY_KILLS_MAX) {
+		hesitate(&t->seed, 4000);
+	} else {
+		do
+			converse(t, 1);
+		while (!t->world.ready);
+		converse(t, (unsigned)(chance / 64 % 30));
+		hesitate(&t->seed, 300);
+	}
+	if (killed)
+		world_kill(&t->world);
+	else
+		world_leave(&t->world);
+	t->early_kills = t->world.ready ? 0 : t->early_kills + 1;
+	audit = audit_all(&t->world, t->clients, CLIENTS, killed);
+	t->conversations += audit.conversations;
+	t->calm = audit.crashes >= 2;
+}
+
+/* Everybody hears the rest, and the log has no loss but of those who had seen nothing yet. */
+static void end(struct trial *t, const char *what)
+{
+	uint64_t served = 0, answers = 0, early = 0, repeated = 0, lost = 0;
+	char *log;
+
+	world_start(&t->world);
+	finish_all(t);
+	world_kill(&t->world);
+	for (size_t i = 0; i < CLIENTS; i++) {
+		served += t->clients[i].served;
+		answers += t->clients[i].answers + t->clients[i].tally.count;
+		early += t->clients[i].early;
+		repeated += t->clients[i].repeated;
+		assert_true(!t->clients[i].tcp || t->clients[i].repeated == 0);
+		client_forget(&t->clients[i]);
+	}
+	log = world_log(&t->world);
+	for (const char *at = log; (at = strstr(at, "could not come along")) != NULL; at++)
+		lost++;
+	print_message("%s: %" PRIu64 " conversations left behind were whole; %" PRIu64
+		      " messages answered, %" PRIu64 " dialogues ended, %" PRIu64
+		      " clients gone before their greeting, %" PRIu64 " bytes repeated\n",
+		      what, t->conversations, answers, served, early, repeated);
+	if (lost > early)
+		print_error("%s\n", log);
+	assert_true(lost <= early);
+	free(log);
+	world_done(&t->world);
+}
+
+static void test_killed(void **state)
+{
+	unsigned times = repeat(3000);
+	struct trial t;
+
+	(void)state;
+	begin(&t, CLIENTS);
+	for (unsigned i = 0; i < times; i++)
+		live(&t, true);
+	end(&t, "killed");
+}
+
+static void test_killed_or_restarted(void **state)
+{
+	unsigned times = repeat(1500);
+	struct trial t;
+
+	(void)state;
+	begin(&t, CLIENTS / 2);
+	for (unsigned i = 0; i < times; i++)
+		live(&t, at_random(&t.seed) % 2 == 0);
+	end(&t, "killed or restarted");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_killed_or_restarted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
