@@ -41,11 +41,26 @@ struct trial {
 	uint64_t messages;
 	uint64_t begun; /* of the message that is being answered: pieces or replies said, plus 1 */
 	uint64_t ticks;
-	uint64_t interval; /* microseconds; 0: no ticks */
-	uint64_t bomb;
+	uint64_t interval;             /* microseconds; 0: no ticks */
+	uint64_t trap;                 /* enum trap */
 	uint64_t witnesses[WITNESSES]; /* each has the number of messages */
 };
 static_assert(sizeof(struct trial) <= MARCEL_STATE_MAX, "the state fits");
+
+enum trap {
+	TRAP_NONE,
+	TRAP_RESTORE,
+	TRAP_TIMER,
+	TRAP_EOF,
+	TRAP_STOP,
+	TRAP_CLOSE,
+};
+
+static void spring(const struct trial *t, enum trap where)
+{
+	if (t->trap == (uint64_t)where)
+		abort();
+}
 
 static bool is_torn(const struct trial *t)
 {
@@ -157,6 +172,23 @@ static void set_timer(struct marcel_conversation *conversation, struct trial *t,
 	t->interval = interval;
 }
 
+/* Sets the trap that MESSAGE names, which begins with "trap ". */
+static void set_trap(struct marcel_conversation *conversation, struct trial *t, const char *message,
+		     size_t length)
+{
+	static const char *const names[] = {
+		[TRAP_RESTORE] = "trap restore", [TRAP_TIMER] = "trap timer",
+		[TRAP_EOF] = "trap eof",         [TRAP_STOP] = "trap stop",
+		[TRAP_CLOSE] = "trap close",
+	};
+
+	for (size_t i = TRAP_RESTORE; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == length && memcmp(names[i], message, length) == 0)
+			t->trap = i;
+	if (t->trap == TRAP_TIMER)
+		set_timer(conversation, t, 50);
+}
+
 static _Noreturn void hang(void)
 {
 	for (volatile unsigned turns = 0;; turns++)
@@ -180,8 +212,8 @@ static int obey(struct marcel_conversation *conversation, struct trial *t, const
 		hang();
 	if (is_command(message, length, "fail", &number))
 		return -EIO;
-	if (is_command(message, length, "bomb", &number))
-		t->bomb = 1;
+	if (is_command(message, length, "trap", &number))
+		set_trap(conversation, t, message, length);
 	if (is_command(message, length, "close", &number))
 		return answer(t, sink, message, length) < 0 ? -EIO : MARCEL_CLOSE;
 	return answer(t, sink, message, length);
@@ -211,8 +243,13 @@ static int trial_wake(struct marcel_conversation *conversation, enum marcel_wake
 	char tick[32];
 	int length;
 
+	if (reason == MARCEL_WAKE_EOF)
+		spring(t, TRAP_EOF);
+	if (reason == MARCEL_WAKE_STOP)
+		spring(t, TRAP_STOP);
 	if (reason != MARCEL_WAKE_TIMER)
 		return -ENOSYS;
+	spring(t, TRAP_TIMER);
 	length = snprintf(tick, sizeof(tick), "tick %" PRIu64, ++t->ticks);
 	conversation->wake_at = clock_now() + t->interval;
 	return marcel_say(sink, tick, (size_t)length);
@@ -231,9 +268,13 @@ static int trial_restore(struct marcel_conversation *conversation, uint32_t vers
 #endif
 	if (version > TRIAL_VERSION)
 		return -ENOTSUP;
-	if (t->bomb != 0)
-		abort();
+	spring(t, TRAP_RESTORE);
 	return 0;
+}
+
+static void trial_close(struct marcel_conversation *conversation)
+{
+	spring(conversation->state, TRAP_CLOSE);
 }
 
 const struct marcel_responder_ops trial_responder = {
@@ -244,4 +285,5 @@ const struct marcel_responder_ops trial_responder = {
 	.respond = trial_respond,
 	.wake = trial_wake,
 	.restore = trial_restore,
+	.close = trial_close,
 };

@@ -1,0 +1,51 @@
+"""The table in a memfd, for tests that look at it or spoil it: src/converse/table.h, slot.h.
+
+Only what the tests need, and of the present version; marceld itself reads every released one.
+"""
+
+import os
+import struct
+
+# The beginning that is the same in every version, then what is of this one.
+HEADER = struct.Struct("<QIIQIIQ" + "IIQ" + 10 * "Q")
+FIELDS = ("magic", "version", "header_size", "generation", "complete", "attempts", "handed_over_at",
+          "capacity", "used", "size", "ring_offset", "ring_size", "heads_offset", "head_size",
+          "near_offset", "near_size", "states_offset", "states_size", "far_offset", "far_size")
+OFFSETS = dict(zip(("magic", "version", "generation", "complete", "attempts"), (0, 8, 16, 24, 28)))
+STAGE_LIVE = 1
+HEAD = struct.Struct("<QIIQQ")
+
+
+class Table:
+    """The table behind the descriptor FD, which stays its owner's."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        self.header = dict(zip(FIELDS, HEADER.unpack(os.pread(fd, HEADER.size, 0))))
+
+    def write(self, offset, data):
+        assert os.pwrite(self.fd, data, offset) == len(data)
+
+    def set_version(self, version):
+        self.write(OFFSETS["version"], struct.pack("<I", version))
+
+    def set_complete(self, complete):
+        self.write(OFFSETS["complete"], struct.pack("<I", complete))
+
+    def head_offset(self, index):
+        return self.header["heads_offset"] + index * self.header["head_size"]
+
+    def heads(self):
+        """The slots that hold conversations: (index, conversation's number)."""
+        found = []
+        for index in range(self.header["used"]):
+            data = os.pread(self.fd, HEAD.size, self.head_offset(index))
+            _, stage, _, _, number = HEAD.unpack(data)
+            if stage == STAGE_LIVE:
+                found.append((index, number))
+        return found
+
+    def spoil_head(self, index, random, keep=0):
+        """Fills the head of slot INDEX with noise, from byte KEEP on."""
+        size = self.header["head_size"] - keep
+        self.write(self.head_offset(index) + keep, random.randbytes(size))
