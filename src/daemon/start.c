@@ -175,7 +175,8 @@ static char *runtime_path(const char *name)
  */
 static uint32_t capacity(const struct service *service, uint64_t descriptors)
 {
-	uint64_t kept = DESCRIPTORS_KEPT + (service->handover.enabled ? VAULT_BATCH : 0);
+	uint64_t kept =
+		DESCRIPTORS_KEPT + (service->handover.enabled ? vault_batch(descriptors) : 0U);
 	uint64_t left = descriptors - (kept < descriptors / 2 ? kept : descriptors / 2);
 
 	return left < TABLE_CAPACITY_MAX ? (uint32_t)left : TABLE_CAPACITY_MAX;

@@ -17,6 +17,9 @@ static char note[NOTE_SIZE] = "socket"; /* never written to; an iovec wants it w
 #define MESSAGE_COST  1024
 #define BUFFER_WANTED (4 * 1024 * 1024)
 
+/* Near the limit of descriptors cleaning is due when so many are dead. */
+#define DEAD_AT_LIMIT 16
+
 /* Room for the control message of a batch. */
 union control {
 	struct cmsghdr header;
@@ -50,6 +53,7 @@ static int init_bookkeeping(struct vault *vault, uint32_t slots)
 	if (vault->messages == NULL || vault->where == NULL)
 		return -ENOMEM;
 	vault->slots = slots;
+	vault->batch = VAULT_BATCH;
 	for (uint32_t i = 0; i < slots; i++)
 		vault->where[i] = VAULT_NOWHERE;
 	return 0;
@@ -185,13 +189,15 @@ int vault_keep(struct vault *vault, uint32_t slot, int fd)
 
 bool vault_needs_cleaning(const struct vault *vault, uint64_t limit)
 {
-	uint64_t in_flight = (uint64_t)vault->live + vault->dead + VAULT_BATCH;
+	uint64_t in_flight = (uint64_t)vault->live + vault->dead + vault->batch;
 
 	/* A full pair could not be cleaned, since that sends first. */
 	if (4 * vault->n >= 3 * vault->n_max)
 		return true;
-	return vault->dead > VAULT_BATCH &&
-	       (vault->dead > vault->live || in_flight > limit - limit / 16);
+	/* Near the limit a few are worth it; fewer would mean cleaning all the time. */
+	if (in_flight + DEAD_AT_LIMIT > limit)
+		return vault->dead >= DEAD_AT_LIMIT;
+	return vault->dead > VAULT_BATCH && vault->dead > vault->live;
 }
 
 /* Drops the oldest message, which holds nothing that counts. */
@@ -229,7 +235,8 @@ static void gather(const struct vault *vault, size_t most, vault_fd_fn *fd_of, v
 		uint64_t number = vault->first + batch->messages;
 		const struct vault_message *m = message(vault, number);
 
-		if (batch->count + m->live > VAULT_BATCH)
+		/* One message may hold more than a batch: an earlier process had a higher limit. */
+		if (batch->count > 0 && batch->count + m->live > vault->batch)
 			return;
 		for (size_t i = 0; i < m->count; i++) {
 			uint32_t slot = members(m)[i];

@@ -42,9 +42,11 @@ struct vault {
 	size_t room;
 	uint64_t first; /* the number of the oldest message; numbers go up */
 	size_t n;
-	size_t n_max;    /* messages the pair has room for */
-	uint32_t live;   /* sockets that count */
-	uint32_t dead;   /* sockets in messages that do not */
+	size_t n_max; /* messages the pair has room for */
+	uint16_t
+		batch; /* live sockets that cleaning puts into one message; its user may lower it */
+	uint32_t live; /* sockets that count */
+	uint32_t dead; /* sockets in messages that do not */
 	uint64_t *where; /* by slot: the number of the message that holds its socket */
 	uint32_t slots;
 };
@@ -85,7 +87,16 @@ int vault_keep(struct vault *vault, uint32_t slot, int fd);
 /* The conversation of slot SLOT has ended: its socket is dead weight from now on. */
 void vault_forget(struct vault *vault, uint32_t slot);
 
-/* Whether cleaning is due; LIMIT is RLIMIT_NOFILE, which bounds descriptors in flight. */
+/*
+ * How many sockets one message may hold where LIMIT (RLIMIT_NOFILE) bounds descriptors in flight:
+ * that many are in flight twice while the vault is cleaned.
+ */
+static inline uint16_t vault_batch(uint64_t limit)
+{
+	return limit / 4 < VAULT_BATCH ? (uint16_t)(limit / 4) : VAULT_BATCH;
+}
+
+/* Whether cleaning is due; LIMIT is RLIMIT_NOFILE. */
 bool vault_needs_cleaning(const struct vault *vault, uint64_t limit);
 
 /* The descriptor of slot SLOT's socket in this process, or -1. */
