@@ -272,7 +272,7 @@ static void restore(struct conversation *c)
 	if (r < 0)
 		end_with_failure(&turn, r);
 	else
-		turn_commit(&turn);
+		turn_commit_restored(&turn);
 }
 
 /* Lets the responder save what the next process needs. Returns whether that one may carry on. */

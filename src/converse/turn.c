@@ -87,7 +87,7 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 	};
 }
 
-void turn_commit(struct turn *turn)
+static void put_into_force(struct turn *turn)
 {
 	const struct framer *framer = &turn->conversation->framer;
 	struct slot_turn *next = turn->next;
@@ -105,7 +105,23 @@ void turn_commit(struct turn *turn)
 	    atomic_load_explicit(&turn->conversation->slot.head->in_read, memory_order_relaxed))
 		next->in_base = next->in_taken;
 	slot_commit(turn->conversation->slot.head);
+}
+
+void turn_commit(struct turn *turn)
+{
+	struct slot_head *head = turn->conversation->slot.head;
+
+	put_into_force(turn);
+	/* First this, for who takes over in between counts one more for what is in flight. */
+	if (head->crashes != 0)
+		head->crashes = 0;
 	turn_is_over(turn->conversation);
+}
+
+void turn_commit_restored(struct turn *turn)
+{
+	put_into_force(turn);
+	atomic_store_explicit(&turn->conversation->slot.head->in_flight, 0, memory_order_release);
 }
 
 /* The turnstile was taken when the thread began (roster.c). */
@@ -115,8 +131,6 @@ void turn_is_over(struct conversation *conversation)
 	struct slot_head *head = conversation->slot.head;
 
 	atomic_store_explicit(&head->in_flight, 0, memory_order_release);
-	if (head->crashes != 0)
-		head->crashes = 0;
 	if (conversation->turnstile != NULL) {
 		lock_drop(conversation->turnstile);
 		conversation->turnstile = NULL;

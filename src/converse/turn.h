@@ -42,12 +42,22 @@ void turn_begin(struct turn *turn, struct conversation *conversation);
  */
 struct slot_turn *turn_amend(struct conversation *conversation);
 
-/* Puts TURN into force, replies included; turn_is_over() then. */
+/*
+ * Puts TURN into force, replies included, and forgets the crashes that were counted against it;
+ * turn_is_over() then.
+ */
 void turn_commit(struct turn *turn);
 
 /*
+ * Puts TURN into force after turn_restore(). The turn that crashed, if one did, is still to come:
+ * crashes stay counted, and the turnstile stays taken.
+ */
+void turn_commit_restored(struct turn *turn);
+
+/*
  * No turn is in flight: what comes next is a new one. turn_commit() does this itself; a
- * conversation that waits without having had a turn does it, too.
+ * conversation that waits without having had a turn does it, too. That forgives it no crash: its
+ * turn may need a pause or a timer to begin.
  */
 void turn_is_over(struct conversation *conversation);
 
