@@ -11,9 +11,11 @@ HEADER = struct.Struct("<QIIQIIQ" + "IIQ" + 10 * "Q")
 FIELDS = ("magic", "version", "header_size", "generation", "complete", "attempts", "handed_over_at",
           "capacity", "used", "size", "ring_offset", "ring_size", "heads_offset", "head_size",
           "near_offset", "near_size", "states_offset", "states_size", "far_offset", "far_size")
-OFFSETS = dict(zip(("magic", "version", "generation", "complete", "attempts"), (0, 8, 16, 24, 28)))
+VERSION, GENERATION, COMPLETE = 8, 16, 24  # their offsets
+# A slot's head begins with its sequence, its stage, its crashes and its socket's cookie.
+HEAD = struct.Struct("<QIIQ")
+COOKIE = 16
 STAGE_LIVE = 1
-HEAD = struct.Struct("<QIIQQ")
 
 
 class Table:
@@ -27,25 +29,16 @@ class Table:
         assert os.pwrite(self.fd, data, offset) == len(data)
 
     def set_version(self, version):
-        self.write(OFFSETS["version"], struct.pack("<I", version))
+        self.write(VERSION, struct.pack("<I", version))
 
     def set_complete(self, complete):
-        self.write(OFFSETS["complete"], struct.pack("<I", complete))
+        self.write(COMPLETE, struct.pack("<I", complete))
 
     def head_offset(self, index):
         return self.header["heads_offset"] + index * self.header["head_size"]
 
     def heads(self):
-        """The slots that hold conversations: (index, conversation's number)."""
-        found = []
-        for index in range(self.header["used"]):
-            data = os.pread(self.fd, HEAD.size, self.head_offset(index))
-            _, stage, _, _, number = HEAD.unpack(data)
-            if stage == STAGE_LIVE:
-                found.append((index, number))
-        return found
-
-    def spoil_head(self, index, random, keep=0):
-        """Fills the head of slot INDEX with noise, from byte KEEP on."""
-        size = self.header["head_size"] - keep
-        self.write(self.head_offset(index) + keep, random.randbytes(size))
+        """The slots that hold conversations."""
+        def stage(index):
+            return HEAD.unpack(os.pread(self.fd, HEAD.size, self.head_offset(index)))[1]
+        return [index for index in range(self.header["used"]) if stage(index) == STAGE_LIVE]
