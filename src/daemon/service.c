@@ -318,6 +318,7 @@ int service_run(const struct options *options)
 		config_unref(service.config);
 		return r < 0 ? service_refuse(_("cannot print the configuration"), r) : EXIT_OK;
 	}
+	record_set_output(options->log);
 	block_signals();
 	endword_init();
 	status = serve(&service);

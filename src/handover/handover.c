@@ -231,6 +231,35 @@ static void copy_records(const struct handover_source *source, struct table *tab
 	}
 }
 
+/* The table that was saved cannot be used, for ERROR: its conversations end. */
+static void give_up_source(struct handover *h, int error)
+{
+	record_note(RECORD_NOT_CARRIED,
+		    "The saved table cannot be used (%s): its conversations end",
+		    strerrordesc_np(-error));
+	drop_source(h);
+}
+
+/*
+ * Takes the source over as it is, into *RET_TABLE, or maps it to be read into another. Returns 1 in
+ * the first case, 0 in the second, or a negative errno.
+ */
+static int open_source(struct handover *h, uint32_t capacity, struct table *ret_table)
+{
+	int r;
+
+	if (h->source.layout.version == TABLE_VERSION && h->source.layout.capacity == capacity) {
+		r = table_adopt(ret_table, take_fd(&h->source.fd));
+		return r < 0 ? r : 1;
+	}
+	h->source.map = mmap(NULL, h->source.layout.size, PROT_READ, MAP_SHARED, h->source.fd, 0);
+	if (h->source.map == MAP_FAILED) {
+		h->source.map = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
 int handover_table(struct handover *h, uint32_t capacity, struct table *ret_table)
 {
 	uint64_t generation = 1;
@@ -244,17 +273,13 @@ int handover_table(struct handover *h, uint32_t capacity, struct table *ret_tabl
 		drop_source(h);
 	}
 	if (h->source.fd >= 0) {
-		h->resuming = true;
-		if (h->source.layout.version == TABLE_VERSION &&
-		    h->source.layout.capacity == capacity)
-			return table_adopt(ret_table, take_fd(&h->source.fd));
 		generation = h->source.layout.generation + 1;
-		h->source.map =
-			mmap(NULL, h->source.layout.size, PROT_READ, MAP_SHARED, h->source.fd, 0);
-		if (h->source.map == MAP_FAILED) {
-			h->source.map = NULL;
-			return -errno;
-		}
+		r = open_source(h, capacity, ret_table);
+		if (r < 0)
+			give_up_source(h, r);
+		h->resuming = r >= 0;
+		if (r > 0)
+			return 0;
 	}
 	r = table_init(ret_table, capacity);
 	if (r < 0)

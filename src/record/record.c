@@ -234,6 +234,11 @@ void record_stop(usec_t deadline)
 	}
 }
 
+void record_set_output(enum record_output output)
+{
+	direct_output = output;
+}
+
 void record_leave(void)
 {
 	struct sender *sender = atomic_exchange(&current, NULL);

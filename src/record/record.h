@@ -93,6 +93,10 @@ int record_start(enum record_output output, void *ring, size_t space, const char
  */
 void record_stop(usec_t deadline);
 
+/* Where records go until record_start(), which says it anew; RECORD_OUTPUT_AUTO by default. Main
+ * thread. */
+void record_set_output(enum record_output output);
+
 /*
  * Ends the thread at once and leaves what was not sent in the ring, for a process that takes the
  * ring's memory over. Main thread, when no other thread records any more.

@@ -192,8 +192,11 @@ class ServiceManager:
         def asleep():
             states = []
             for task in os.listdir(tasks):
-                with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
-                    states.append(file.read().rpartition(")")[2].split()[0])
+                try:
+                    with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
+                        states.append(file.read().rpartition(")")[2].split()[0])
+                except (FileNotFoundError, ProcessLookupError):
+                    return False  # a thread has just ended
             return set(states) == {"S"}
         # Twice: a segment may have been between two looks.
         for _ in range(2):
