@@ -64,7 +64,8 @@ def test_half_a_message(manager, again):
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_half_of_a_long_message(manager, at_once, kind):
-    manager.config = "[dialogue]\nmessage_max = 1M\n"
+    # In auto a pause between two pieces would make each a message of its own.
+    manager.config = "[dialogue]\nmessage_max = 1M\nframing = line\n"
     manager.start()
     peer = manager.connect() if kind == "tcp" else manager.connect_unix()
     manager.await_rest()
