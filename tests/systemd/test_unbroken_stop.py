@@ -98,7 +98,8 @@ def test_a_client_that_does_not_read_cannot_hold_it_up(marcel, meet):
         check_farewells(crowd)
     reasons = {entry["MARCEL_PEER"]: entry["MARCEL_REASON"]
                for entry in marcel.journal(of_kind("CLOSED"), since=marcel.start_of_test)}
-    assert {reasons[peer.address()] for peer in deaf} == {"stop-deadline"}
+    # The kernel may have room for the few bytes of a farewell, although the client reads nothing.
+    assert {reasons[peer.address()] for peer in deaf} <= {"stop", "stop-deadline"}
     for peer in deaf:
         # Reset at once, not kept by whoever still holds a duplicate of the socket.
         peer.socket.settimeout(30)
