@@ -19,7 +19,8 @@ struct mark {
 struct client {
 	int fd;
 	bool tcp;
-	bool slow; /* its host takes little at once, and it reads little */
+	bool slow;  /* its host takes little at once, and it reads little */
+	bool hasty; /* it sends a first whole line at once, so that nobody takes it for raw */
 	char peer[64];
 	uint64_t seed;
 	struct text in;     /* what was or will be said on this connection */
@@ -66,10 +67,18 @@ static inline void client_forget(struct client *client)
 	client->tally = (struct tally){.count = 0};
 }
 
+static inline void say(struct client *client, const char *line, size_t length)
+{
+	text_add(&client->in, line, length);
+	text_add(&client->in, "\n", 1);
+	while (tally_answer(&client->tally, line, length, text_put, &client->out) == MARCEL_AGAIN)
+		;
+	add_mark(client);
+}
+
 static inline void client_connect(struct client *client, const struct world *world)
 {
 	const int little = 4096;
-	static unsigned number;
 	struct sockaddr_in own = {.sin_port = 0};
 	struct sockaddr_un name;
 	socklen_t size = sizeof(own);
@@ -86,8 +95,7 @@ static inline void client_connect(struct client *client, const struct world *wor
 		(void)snprintf(client->peer, sizeof(client->peer), "%d", ntohs(own.sin_port));
 	} else {
 		/* With a name, so that audit.h finds it. */
-		(void)snprintf(client->peer, sizeof(client->peer), "client-%u", ++number);
-		size = own_address(&name, client->peer);
+		size = own_address(&name, "client");
 		(void)snprintf(client->peer, sizeof(client->peer), "%.60s", name.sun_path + 1);
 		assert_int_equal(bind(fd, (struct sockaddr *)&name, size), 0);
 		assert_int_equal(connect(fd, (const struct sockaddr *)&world->unix_address,
@@ -100,15 +108,12 @@ static inline void client_connect(struct client *client, const struct world *wor
 	text_add(&client->out, "hello\n", 6);
 	add_mark(client);
 	client->lines = (unsigned)(at_random(&client->seed) % 60);
-}
-
-static inline void say(struct client *client, const char *line, size_t length)
-{
-	text_add(&client->in, line, length);
-	text_add(&client->in, "\n", 1);
-	while (tally_answer(&client->tally, line, length, text_put, &client->out) == MARCEL_AGAIN)
-		;
-	add_mark(client);
+	if (client->hasty) {
+		say(client, "first", 5);
+		assert_int_equal(send(client->fd, client->in.bytes, client->in.used, MSG_NOSIGNAL),
+				 client->in.used);
+		client->sent = client->in.used;
+	}
 }
 
 static inline void say_goodbye(struct client *client)

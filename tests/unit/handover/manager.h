@@ -109,12 +109,14 @@ static inline void manage(struct world *world)
 	}
 }
 
-/* An address in the abstract namespace that only this process has. */
+/* An address in the abstract namespace that nobody else has. */
 static inline socklen_t own_address(struct sockaddr_un *ret, const char *what)
 {
+	static unsigned number;
+
 	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-	(void)snprintf(ret->sun_path + 1, sizeof(ret->sun_path) - 1, "marcel-test-%s-%d", what,
-		       (int)getpid());
+	(void)snprintf(ret->sun_path + 1, sizeof(ret->sun_path) - 1, "marcel-test-%s-%d-%u", what,
+		       (int)getpid(), ++number);
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(ret->sun_path + 1));
 }
 
