@@ -48,12 +48,60 @@ int marcel_send(struct marcel_sink *sink, const char *bytes, size_t length);
 
 #define MARCEL_REPLY_MAX ((size_t)1024 * 1024)
 
+/* What a note in the journal is about. */
+enum marcel_note {
+	MARCEL_NOTE_LOG = 0,        /* a line of the responder's own */
+	MARCEL_NOTE_UNANSWERED = 1, /* there was no answer to a message, and none is to come */
+	MARCEL_NOTE_STOPPED = 2,    /* a rule was given up, since it took too long */
+	MARCEL_NOTE_OVERFLOW = 3,   /* the client sent more than is kept of it */
+};
+
+/*
+ * Puts LENGTH bytes at TEXT into the journal, with the conversation's number and RULE, if not NULL.
+ * Control characters are escaped there. Cannot fail: what there is no room for is counted.
+ */
+void marcel_note(struct marcel_sink *sink, enum marcel_note note, const char *rule,
+		 const char *text, size_t length);
+
 /* What a call of a responder can ask for by its result, besides a negative errno. */
 enum marcel_verdict {
 	MARCEL_CONTINUE = 0, /* the message is answered; on with the next one */
 	MARCEL_AGAIN = 1,    /* send what was said, then call with the same message again */
 	MARCEL_CLOSE = 2,    /* send what was said, then end the dialogue without a farewell */
 	MARCEL_FAREWELL = 3, /* the same, with the farewell */
+	MARCEL_RESET = 4,    /* break the connection off at once (RST); what was said may be lost */
+};
+
+/* How bytes become messages, if a responder wants to say that itself. */
+enum marcel_framing_kind {
+	MARCEL_FRAMING_DEFAULT = 0, /* as configured */
+	MARCEL_FRAMING_LINE = 1,    /* line_end ends a message */
+	MARCEL_FRAMING_RAW = 2,     /* what one read gave is a message; replies carry no line end */
+	MARCEL_FRAMING_RECORD = 3, /* each message has `size` bytes; replies are sent as they are */
+	MARCEL_FRAMING_PREFIX = 4, /* before each message and each reply stands its length: a
+				    * big-endian number of `size` (1, 2 or 4) bytes */
+	MARCEL_FRAMING_BYTES = 5,  /* whatever came, at most `size` bytes in one piece; replies end
+				    * as  under the framing that was in force before */
+};
+
+enum marcel_line_end {
+	MARCEL_LINE_ANY =
+		0, /* LF or CRLF; replies end as the client's first line did, CRLF before that */
+	MARCEL_LINE_LF = 1,   /* LF alone; a CR before it belongs to the message */
+	MARCEL_LINE_CRLF = 2, /* CRLF alone; LF without CR belongs to the message */
+};
+
+#define MARCEL_FRAMING_JOIN \
+	0x01u /* replies to the parts of one line become one line, joined by split */
+
+/* Plain memory, kept with the conversation. */
+struct marcel_framing {
+	uint8_t kind;     /* enum marcel_framing_kind */
+	uint8_t line_end; /* LINE: enum marcel_line_end */
+	uint8_t split;    /* LINE: this byte separates messages within a line; 0: none does */
+	uint8_t flags;    /* MARCEL_FRAMING_* */
+	uint32_t max;  /* bytes of the longest message; 0, or more than message_max: message_max */
+	uint64_t size; /* RECORD, PREFIX, BYTES */
 };
 
 /* One setting of the responder's section in marcel.ini: name, value, and the line it stands on. */
@@ -86,6 +134,23 @@ struct marcel_conversation {
 	const char *listener; /* the name of the socket it came in by */
 	uint64_t wake_at; /* out: CLOCK_MONOTONIC microseconds at which to call wake(); 0: never.
 			   * Kept from call to call. */
+
+	/* More that is kept from call to call, and that a responder may change. */
+	struct marcel_framing framing; /* how the next message is found; zero in open() */
+	bool holds;    /* no message is wanted now: respond() is not called before a call of wake()
+			* has changed it. Time, stop and a broken connection come all the same */
+	bool owns_end; /* end words and empty messages are messages like others */
+	bool early;    /* the client is not to speak before the greeting: WAKE_EARLY is wanted */
+	size_t state_used; /* so many bytes of the state matter, at most state_size; where little is
+			    * used, little is copied. state_size in open() */
+
+	/* For this call only; respond() and wake() set them before they say anything. */
+	bool secret;        /* out: the message is to be kept out of the journal */
+	const char *rule;   /* out: what decides the answer, for the journal; NULL: nothing special.
+			     * Valid until the call returns */
+	size_t message_end; /* in: bytes of the line end that followed the message, 0 to 2 */
+	uint64_t opened;    /* in: when the conversation began, CLOCK_REALTIME microseconds */
+	const uint8_t *id;  /* in: 16 bytes that no other conversation anywhere has */
 };
 
 /* Why wake() is called. */
@@ -94,6 +159,11 @@ enum marcel_wake {
 	MARCEL_WAKE_IDLE = 1,  /* the client has been silent for idle_timeout */
 	MARCEL_WAKE_STOP = 2,  /* the daemon stops */
 	MARCEL_WAKE_EOF = 3,   /* the client has closed its sending side; no more messages come */
+	MARCEL_WAKE_EARLY = 4, /* the client spoke while nothing had been said yet; once, and only
+				* if wanted. -ENOSYS: it doesn't matter */
+	MARCEL_WAKE_TOO_LONG =
+		5, /* a message is longer than framing allows. -ENOSYS: the configured
+		    * reply and the end; MARCEL_CONTINUE: its rest is skipped */
 };
 
 struct marcel_responder_ops {
