@@ -46,7 +46,7 @@
 #include "base/text.h"
 #include "client.h"
 
-#define TICK_MSEC     5
+#define TICK_MSEC     5L
 #define SIZE_MAX_LINE ((uint64_t)1024 * 1024)
 
 static struct crowd crowd;

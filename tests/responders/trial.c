@@ -95,12 +95,12 @@ static bool is_command(const char *message, size_t length, const char *command, 
 static int say(struct marcel_sink *sink, const char *numbers, const char *message, size_t length)
 {
 	size_t used = strlen(numbers);
-	char *reply = malloc(used + length);
+	char *reply = malloc(used + length + 1);
 	int r;
 
 	if (reply == NULL)
 		return -ENOMEM;
-	(void)memcpy(reply, numbers, used);
+	(void)memcpy(reply, numbers, used + 1);
 	(void)memcpy(reply + used, message, length);
 	r = marcel_say(sink, reply, used + length);
 	free(reply);

@@ -20,7 +20,7 @@
 
 #include "converse/numbers.h"
 
-#define BLOCK 1000 /* so many may be skipped after a crash */
+#define BLOCK UINT64_C(1000) /* so many may be skipped after a crash */
 
 static char directory[64];
 static char path[96]; /* of the file of numbers */

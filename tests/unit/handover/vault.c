@@ -102,7 +102,10 @@ static int set_up(void **state)
 	struct world *world = calloc(1, sizeof(*world));
 	struct rlimit limit;
 
-	if (world == NULL || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+	if (world == NULL)
+		return -1;
+	*state = world;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -1;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
@@ -112,7 +115,6 @@ static int set_up(void **state)
 		return -1;
 	for (uint32_t i = 0; i < SLOTS; i++)
 		world->near[i] = world->far[i] = -1;
-	*state = world;
 	return vault_init(&world->vault, SLOTS);
 }
 
