@@ -24,13 +24,15 @@ struct client {
 	int fd; /* -1: to be connected at due_at */
 	unsigned index;
 	bool greeted;
-	bool ending;     /* the end word was said */
-	bool farewell;   /* the farewell came */
-	bool blocked;    /* its socket took not all: it is watched for room */
-	uint64_t said;   /* lines on this connection */
-	uint64_t seen;   /* answers on this connection */
-	uint64_t ticked; /* the last tick's number */
-	usec_t due_at;   /* when to connect or to say the next line; 0: not */
+	bool ending;   /* the end word was said */
+	bool farewell; /* the farewell came */
+	char greeting[128];
+	size_t greeting_length; /* 0: it was longer */
+	bool blocked;           /* its socket took not all: it is watched for room */
+	uint64_t said;          /* lines on this connection */
+	uint64_t seen;          /* answers on this connection */
+	uint64_t ticked;        /* the last tick's number */
+	usec_t due_at;          /* when to connect or to say the next line; 0: not */
 	usec_t asked_at; /* when the oldest line without an answer was said; or when it connected */
 	usec_t longest_wait, longest_arrival;
 	unsigned doubled;
@@ -95,7 +97,7 @@ static void forget(struct crowd *crowd, struct client *c, usec_t due_at)
 		crowd->arriving -= !c->greeted;
 	}
 	c->greeted = c->ending = c->farewell = c->blocked = false;
-	c->said = c->seen = c->ticked = 0;
+	c->said = c->seen = c->ticked = c->greeting_length = 0;
 	c->in_used = c->out_used = c->out_sent = 0;
 	c->asked_at = 0;
 	c->due_at = due_at;
@@ -290,6 +292,47 @@ static void check_tick(struct crowd *crowd, struct client *c, uint64_t number)
 	c->ticked = number;
 }
 
+/* So much of an answer is enough to recognize where it begins. */
+#define HEAD 6
+
+/* Whether the LENGTH bytes at BEGUN are beginnings of the answer that follows them. */
+static bool are_beginnings(const char *begun, size_t length)
+{
+	const char *answer = begun + length;
+
+	while (begun < answer) {
+		const char *next =
+			memmem(begun + 1, (size_t)(answer - begun) - 1 + HEAD, answer, HEAD);
+		size_t size = next != NULL ? (size_t)(next - begun) : 0;
+
+		if (size == 0 || memcmp(begun, answer, size) != 0)
+			return false;
+		begun = next;
+	}
+	return true;
+}
+
+/*
+ * Whether LINE is the beginning of the next answer, perhaps several times, and then that answer as
+ * a whole: a daemon that was killed while it sent begins again where the kernel does not count what
+ * was taken.
+ */
+static bool is_begun_again(const struct client *c, const struct line_form *expected,
+			   const char *line, size_t length)
+{
+	for (size_t begun = 1; begun + HEAD <= length; begun++)
+		if (line[begun] == line[0] &&
+		    line_is(expected, c->seen + 1, line + begun, length - begun))
+			return are_beginnings(line, begun);
+	return false;
+}
+
+static bool is_greeting_again(const struct client *c, const char *line, size_t length)
+{
+	return c->seen == 0 && !c->farewell && length == c->greeting_length &&
+	       memcmp(line, c->greeting, length) == 0;
+}
+
 /* An answer that is not the next one: what else may it be? */
 static void judge_answer(struct crowd *crowd, struct client *c, const struct line_form *expected,
 			 const char *line, size_t length)
@@ -297,6 +340,19 @@ static void judge_answer(struct crowd *crowd, struct client *c, const struct lin
 	struct line_parts parts;
 	uint64_t place;
 
+	if (is_greeting_again(c, line, length)) {
+		crowd->tally.doubled++;
+		c->doubled++;
+		tell(crowd, c, "greeted again");
+		return;
+	}
+	if (is_begun_again(c, expected, line, length)) {
+		crowd->tally.doubled++;
+		c->doubled++;
+		c->seen++;
+		tell(crowd, c, "answer %" PRIu64 " was begun twice", c->seen);
+		return;
+	}
 	if (c->farewell || line_parse(expected, line, length, &parts) < 0) {
 		crowd->tally.garbled++;
 		tell(crowd, c, "garbled (%zu bytes): %.*s", length,
@@ -328,6 +384,10 @@ static void check_line(struct crowd *crowd, struct client *c, const char *line, 
 	uint64_t tick;
 
 	if (!c->greeted) {
+		if (length <= sizeof(c->greeting)) {
+			(void)memcpy(c->greeting, line, length);
+			c->greeting_length = length;
+		}
 		greeted(crowd, c);
 		return;
 	}

@@ -60,15 +60,8 @@ def test_kills_with_unix_clients_that_read_slowly(marcel, record_property):
     with crowds(marcel, (UNIX, HUGE), (UNIX, {"clients": 20, "size": 30000, "batch": 4,
                                               "slow": 2000})) as all_of_them:
         kill_often(marcel, KILLS, random.Random(SEED + 7))
-        figures = [crowd.stop() for crowd in all_of_them]
-        # An answer that was half sent is sent again as a whole: for a client that reads lines, one
-        # that is too long in place of one. Nothing more is wrong, and everybody stays.
-        for crowd, seen in zip(all_of_them, figures):
-            told = (seen, crowd.told())
-            assert seen["parted"] == crowd.clients, told
-            assert seen["broken"] == seen["live"] == seen["early"] == 0, told
-            assert seen["doubled"] + seen["garbled"] <= KILLS * crowd.clients, told
-            assert seen["lost"] <= seen["garbled"], told
+        # An answer that was half sent is sent again as a whole; that counts as one that came again.
+        figures = [crowd.finish(doubled=KILLS) for crowd in all_of_them]
     check_losses(marcel)
     report(record_property, marcel, "unix, slow readers", figures)
 
