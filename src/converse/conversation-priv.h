@@ -59,6 +59,12 @@ enum input_event {
  */
 enum end_reason input_wait(struct conversation *c, bool pause, enum input_event *ret_event);
 
+/*
+ * Waits while no message is wanted: INPUT_TIMER, INPUT_NOTHING, or INPUT_BYTES when the client
+ * spoke although it is too early. Nothing is read. Returns as input_wait() does.
+ */
+enum end_reason input_hold(struct conversation *c, enum input_event *ret_event);
+
 /* Says the farewell after the last reply: from PHASE_PARTING to PHASE_FAREWELL. */
 enum end_reason ending_part(struct conversation *c);
 

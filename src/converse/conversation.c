@@ -43,6 +43,8 @@ static void end_with_failure(struct turn *turn, int error)
  */
 static enum end_reason settle(struct turn *turn, int verdict, enum end_reason reason)
 {
+	enum end_reason broken;
+
 	switch (verdict) {
 	case MARCEL_CONTINUE:
 		turn->next->flags &= (uint8_t)~TURN_AGAIN;
@@ -61,6 +63,10 @@ static enum end_reason settle(struct turn *turn, int verdict, enum end_reason re
 	case MARCEL_FAREWELL:
 		end_dialogue(turn, reason, verdict == MARCEL_FAREWELL);
 		return END_NONE;
+	case MARCEL_RESET:
+		end_dialogue(turn, END_RESPONDER_RESET, false);
+		broken = output_flush(turn->conversation);
+		return broken != END_NONE ? broken : END_RESPONDER_RESET;
 	default:
 		end_with_failure(turn, verdict);
 		return END_NONE;
@@ -96,41 +102,81 @@ static enum end_reason said_goodbye(const struct dialogue *dialogue, const char 
 	return END_NONE;
 }
 
-/* Answers the message of LENGTH bytes at MESSAGE, with which CONSUMED bytes of input are done. */
-static enum end_reason answer(struct conversation *c, const char *message, size_t length,
-			      size_t consumed)
+/* Only a line of replies to several messages in one line is to be ended. */
+static void end_line(struct conversation *c, size_t consumed)
 {
+	struct turn turn;
+
+	turn_begin(&turn, c);
+	turn.next->in_taken += consumed;
+	turn.next->more &= (uint8_t)~MORE_PART;
+	turn_commit(&turn);
+}
+
+/* Answers the message that FRAME found in BYTES. */
+static enum end_reason answer(struct conversation *c, const char *bytes, const struct frame *frame)
+{
+	const char *message = bytes + frame->start;
 	enum end_reason goodbye = END_NONE;
 	struct turn turn;
 	int verdict;
 
+	if (frame->blank) {
+		end_line(c, frame->consumed);
+		return END_NONE;
+	}
 	turn_begin(&turn, c);
+	turn.message_end = frame->line_end;
+	if (frame->part)
+		turn.next->more |= MORE_PART;
+	else
+		turn.next->more &= (uint8_t)~MORE_PART;
 	if ((turn.next->flags & TURN_AGAIN) == 0) {
-		turn.next->messages++;
-		record_said(&turn.about, RECORD_CLIENT, turn.next->messages, message, length);
-		goodbye = said_goodbye(&c->origin.face->dialogue, message, length);
+		turn.message = message;
+		turn.message_length = frame->length;
+		if ((turn.next->more & MORE_CONTINUES) == 0)
+			turn.next->messages++;
+		if ((turn.next->flags & TURN_OWNS_END) == 0)
+			goodbye = said_goodbye(&c->origin.face->dialogue, message, frame->length);
 	}
 	if (goodbye != END_NONE) {
-		turn.next->in_taken += consumed;
+		turn.next->in_taken += frame->consumed;
 		end_dialogue(&turn, goodbye, true);
 		return END_NONE;
 	}
-	verdict = turn_respond(&turn, message, length);
+	verdict = turn_respond(&turn, message, frame->length);
 	if (verdict != MARCEL_AGAIN)
-		turn.next->in_taken += consumed;
+		turn.next->in_taken += frame->consumed;
 	return settle(&turn, verdict, END_RESPONDER);
 }
 
-static void refuse_too_long(struct conversation *c)
+/*
+ * The LENGTH bytes at BYTES begin a message that is too long. The responder may have it skipped;
+ * else the dialogue ends.
+ */
+static enum end_reason too_long(struct conversation *c, const char *bytes, size_t length)
 {
 	const char *text = c->origin.face->dialogue.too_long;
 	struct turn turn;
+	int verdict;
 
 	turn_begin(&turn, c);
-	turn.next->in_taken = in_read(c);
-	if (text[0] != '\0')
-		(void)marcel_say(&turn.sink, text, strlen(text));
-	end_dialogue(&turn, END_TOO_LONG, true);
+	verdict = turn_wake(&turn, MARCEL_WAKE_TOO_LONG);
+	if (verdict == -ENOSYS) {
+		turn.next->in_taken = in_read(c);
+		if (text[0] != '\0')
+			(void)marcel_say(&turn.sink, text, strlen(text));
+		end_dialogue(&turn, END_TOO_LONG, true);
+		return END_NONE;
+	}
+	if (verdict == MARCEL_CONTINUE) {
+		framer_skip(&c->framer, bytes, length);
+		if (turn.next->framing.kind == MARCEL_FRAMING_PREFIX)
+			turn.next->framing.size = c->framer.framing.size;
+	}
+	if (verdict == MARCEL_AGAIN)
+		verdict = -EPROTO;
+	return settle(&turn, verdict, END_TOO_LONG);
 }
 
 /* Ends the dialogue for REASON unless the responder sees to EVENT itself. */
@@ -141,9 +187,12 @@ static enum end_reason event(struct conversation *c, enum marcel_wake event, enu
 	int verdict;
 
 	turn_begin(&turn, c);
+	/* It comes once. */
+	if (event == MARCEL_WAKE_EARLY)
+		turn.next->more &= (uint8_t)~MORE_EARLY;
 	verdict = turn_wake(&turn, event);
 	if (verdict == -ENOSYS)
-		verdict = MARCEL_FAREWELL;
+		verdict = event == MARCEL_WAKE_EARLY ? MARCEL_CONTINUE : MARCEL_FAREWELL;
 	/* After these two there is nothing to continue with; its own words were the farewell. */
 	else if (verdict == MARCEL_CONTINUE && last)
 		verdict = MARCEL_CLOSE;
@@ -164,15 +213,23 @@ static void skip_input(struct conversation *c, size_t bytes)
 	turn_commit(&turn);
 }
 
+/* Whether a message would be answered now. */
+static bool wants_messages(const struct conversation *c)
+{
+	const struct slot_turn *turn = slot_turn(c->slot.head);
+
+	return turn->phase == PHASE_DIALOGUE && (turn->flags & TURN_HOLDS) == 0;
+}
+
 /*
- * Answers every message that is there, and sends. *RET_PAUSE says whether a pause would make one of
- * the rest.
+ * Answers every message that is wanted and there, and sends. *RET_PAUSE says whether a pause would
+ * make one of the rest.
  */
 static enum end_reason answer_all(struct conversation *c, enum framer_input input, bool *ret_pause)
 {
 	enum end_reason broken = END_NONE;
 
-	while (broken == END_NONE && slot_turn(c->slot.head)->phase == PHASE_DIALOGUE) {
+	while (broken == END_NONE && wants_messages(c)) {
 		const struct slot_turn *turn = slot_turn(c->slot.head);
 		const char *bytes = slot_in(&c->slot, turn) + (turn->in_taken - turn->in_base);
 		size_t length = (size_t)(in_read(c) - turn->in_taken);
@@ -186,10 +243,13 @@ static enum end_reason answer_all(struct conversation *c, enum framer_input inpu
 		result = framer_next(&c->framer, bytes, length, input, &frame);
 		switch (result) {
 		case FRAMER_MESSAGE:
-			broken = answer(c, bytes + frame.start, frame.length, frame.consumed);
+			broken = answer(c, bytes, &frame);
 			break;
 		case FRAMER_TOO_LONG:
-			refuse_too_long(c);
+			broken = too_long(c, bytes, length);
+			break;
+		case FRAMER_SKIPPED:
+			skip_input(c, frame.consumed);
 			break;
 		case FRAMER_PAUSE:
 		case FRAMER_WAIT:
@@ -200,7 +260,22 @@ static enum end_reason answer_all(struct conversation *c, enum framer_input inpu
 		if (input == FRAMER_QUIET)
 			input = FRAMER_MORE_TO_COME;
 	}
-	return broken;
+	return broken != END_NONE ? broken : output_flush(c);
+}
+
+/* Lets time pass, and no message in, until the responder wants one again. */
+static enum end_reason hold(struct conversation *c)
+{
+	enum input_event what;
+	enum end_reason broken = input_hold(c, &what);
+
+	if (broken != END_NONE)
+		return broken;
+	if (what == INPUT_TIMER)
+		return event(c, MARCEL_WAKE_TIMER, END_RESPONDER);
+	if (what == INPUT_BYTES)
+		return event(c, MARCEL_WAKE_EARLY, END_RESPONDER);
+	return END_NONE;
 }
 
 /* Waits for what the client does next, or time does. *RET_INPUT is for the framer. */
@@ -245,12 +320,17 @@ static enum end_reason converse(struct conversation *c)
 		broken = answer_all(c, input, &pause);
 		if (broken != END_NONE || slot_turn(c->slot.head)->phase != PHASE_DIALOGUE)
 			break;
-		if (input == FRAMER_END)
+		if (!wants_messages(c)) {
+			if (input == FRAMER_QUIET)
+				input = FRAMER_MORE_TO_COME;
+			broken = c->stopping ? event(c, MARCEL_WAKE_STOP, END_STOP) : hold(c);
+		} else if (input == FRAMER_END) {
 			broken = event(c, MARCEL_WAKE_EOF, END_INPUT);
-		else if (c->stopping)
+		} else if (c->stopping) {
 			broken = event(c, MARCEL_WAKE_STOP, END_STOP);
-		else
+		} else {
 			broken = wait_for_client(c, pause, &input);
+		}
 	}
 	return broken;
 }

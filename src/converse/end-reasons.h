@@ -21,7 +21,8 @@
 	X(DEAD, "dead", "the client's host does not answer any more")           \
 	X(RESPONDER_ERROR, "responder-error", "the responder failed")           \
 	X(SYSTEM_ERROR, "system-error", "the system refused")                   \
-	X(HANDOVER, "handover", "it goes on in another process")
+	X(HANDOVER, "handover", "it goes on in another process")                \
+	X(RESPONDER_RESET, "responder-reset", "the responder broke the connection off")
 
 #define END_ENUM(NAME, reason, sentence) END_##NAME,
 enum end_reason {

@@ -32,7 +32,11 @@ static enum framer_result line(struct framer *framer, const char *bytes, size_t 
 		framer->line_end = cr ? LINE_END_CRLF : LINE_END_LF;
 	if (length > framer->message_max)
 		return FRAMER_TOO_LONG;
-	return message(framer, ret, (struct frame){start, length, lf + 1});
+	return message(framer, ret,
+		       (struct frame){.start = start,
+				      .length = length,
+				      .consumed = lf + 1,
+				      .line_end = (size_t)cr + 1});
 }
 
 /* Bytes without LF, in a mode that waits for one: is it time to stop waiting? */
@@ -50,7 +54,8 @@ static enum framer_result unfinished(struct framer *framer, const char *bytes, s
 		return wait_for_more(framer, ret, start, length, FRAMER_WAIT);
 	if (input == FRAMER_END) {
 		framer->mode = MODE_LINE;
-		return message(framer, ret, (struct frame){start, rest, length});
+		return message(framer, ret,
+			       (struct frame){.start = start, .length = rest, .consumed = length});
 	}
 	if (framer->mode == MODE_LINE)
 		return wait_for_more(framer, ret, start, length, FRAMER_WAIT);
@@ -58,7 +63,8 @@ static enum framer_result unfinished(struct framer *framer, const char *bytes, s
 		return wait_for_more(framer, ret, start, length, FRAMER_PAUSE);
 	framer->mode = MODE_RAW;
 	framer->after_raw = true;
-	return message(framer, ret, (struct frame){start, rest, length});
+	return message(framer, ret,
+		       (struct frame){.start = start, .length = rest, .consumed = length});
 }
 
 /* Raw bytes: all of them are one message, up to the longest there may be. */
@@ -69,7 +75,7 @@ static enum framer_result raw(struct framer *framer, size_t length, struct frame
 	if (length == 0)
 		return wait_for_more(framer, ret, 0, 0, FRAMER_WAIT);
 	framer->after_raw = framer->mode == MODE_RAW;
-	return message(framer, ret, (struct frame){0, take, take});
+	return message(framer, ret, (struct frame){.length = take, .consumed = take});
 }
 
 /*
@@ -86,12 +92,47 @@ static size_t late_line_end(const char *bytes, size_t length, bool *ret_undecide
 	return 0;
 }
 
+/* The rest of a line that was too long, up to its end. */
+static enum framer_result skip_line(struct framer *framer, const char *bytes, size_t length,
+				    struct frame *ret)
+{
+	const char *lf = length > 0 ? memchr(bytes, '\n', length) : NULL;
+
+	framer->mode = MODE_LINE;
+	if (lf == NULL)
+		return wait_for_more(framer, ret, length, length, FRAMER_WAIT);
+	framer->skipping = false;
+	return wait_for_more(framer, ret, (size_t)(lf - bytes) + 1, (size_t)(lf - bytes) + 1,
+			     FRAMER_SKIPPED);
+}
+
+void framer_skip(struct framer *framer, const char *bytes, size_t length)
+{
+	size_t prefix = framer_prefix(&framer->framing);
+	uint64_t total = 0;
+
+	framer->scanned = 0;
+	if (framer->framing.kind != MARCEL_FRAMING_PREFIX) {
+		framer->skipping = true;
+		return;
+	}
+	if (length < prefix)
+		return;
+	for (size_t i = 0; i < prefix; i++)
+		total = total << 8 | (uint8_t)bytes[i];
+	framer->framing.size = prefix | (total + prefix) << 8;
+}
+
 enum framer_result framer_next(struct framer *framer, const char *bytes, size_t length,
 			       enum framer_input input, struct frame *ret)
 {
 	size_t start = 0;
 	const char *lf;
 
+	if (framer->framing.kind != MARCEL_FRAMING_DEFAULT)
+		return framer_next_declared(framer, bytes, length, input, ret);
+	if (framer->skipping)
+		return skip_line(framer, bytes, length, ret);
 	if (framer->mode == MODE_RAW_ONLY)
 		return raw(framer, length, ret);
 	if (framer->mode == MODE_RAW && framer->after_raw) {

@@ -7,6 +7,9 @@
  * appears. In raw a message has no terminator, so an LF that directly follows one already answered
  * was its late line end and is swallowed.
  *
+ * A responder may declare another way (struct marcel_framing): lines that end strictly, or that
+ * hold several messages; records; lengths in front. framer-declared.c has those.
+ *
  * Pure: no I/O, no allocation, no clock; the caller says when it was quiet. One thread.
  */
 #pragma once
@@ -27,16 +30,23 @@ enum framer_result {
 	FRAMER_MESSAGE,  /* a message: use start, length, then drop consumed bytes */
 	FRAMER_WAIT,     /* none yet; drop consumed bytes and wait for more */
 	FRAMER_PAUSE,    /* the same, but raw_pause of silence would make one */
-	FRAMER_TOO_LONG, /* what is there is longer than message_max */
+	FRAMER_SKIPPED,  /* drop consumed bytes, which nobody needs, and call again */
+	FRAMER_TOO_LONG, /* the message there is longer than it may be */
 };
 
-/* A framer between two calls: mode, line_end and after_raw are what a turn saves. */
+/* A framer between two calls: all but message_max and scanned is what a turn saves. */
 struct framer {
-	size_t message_max; /* bytes of one message without its line end */
+	size_t message_max; /* as configured: bytes of one message without its line end */
+	/*
+	 * As declared. Of MARCEL_FRAMING_PREFIX the upper 56 bits of size are the framer's own:
+	 * bytes still to be skipped of a message that is too long.
+	 */
+	struct marcel_framing framing;
 	size_t scanned; /* bytes at the front known to hold no LF; 0 after anything is dropped */
 	enum slot_mode mode;
 	enum slot_line_end line_end;
 	bool after_raw;
+	bool skipping; /* what comes up to the next line end is the rest of a line too long */
 };
 
 struct frame {
@@ -44,7 +54,16 @@ struct frame {
 	size_t length;   /* its bytes, without line end */
 	size_t consumed; /* bytes from the front that are done with, message and line end included
 			  */
+	size_t line_end; /* of these, bytes of line end behind the message: 0 to 2 */
+	bool part;       /* more of the same line follows (MARCEL_FRAMING_LINE with split) */
+	bool blank;      /* no message at all, only the end of a line of such parts */
 };
+
+/* The size of the lengths in front of messages, MARCEL_FRAMING_PREFIX. */
+static inline size_t framer_prefix(const struct marcel_framing *framing)
+{
+	return (size_t)(framing->size & 7);
+}
 
 /*
  * Looks for a message in the LENGTH bytes at BYTES, the first that were not consumed yet. Changes
@@ -54,3 +73,13 @@ struct frame {
  */
 enum framer_result framer_next(struct framer *framer, const char *bytes, size_t length,
 			       enum framer_input input, struct frame *ret);
+
+/*
+ * After FRAMER_TOO_LONG for LENGTH bytes at BYTES: lets the message there be skipped instead, as
+ * far as its end can be known.
+ */
+void framer_skip(struct framer *framer, const char *bytes, size_t length);
+
+/* What framer_next() is for declared framings; for framer.c. */
+enum framer_result framer_next_declared(struct framer *framer, const char *bytes, size_t length,
+					enum framer_input input, struct frame *ret);

@@ -151,3 +151,27 @@ enum end_reason input_wait(struct conversation *c, bool pause, enum input_event 
 	note_end_of_input(c);
 	return END_NONE;
 }
+
+enum end_reason input_hold(struct conversation *c, enum input_event *ret_event)
+{
+	const struct slot_turn *turn = slot_turn(c->slot.head);
+	bool early = (turn->more & MORE_EARLY) != 0;
+	usec_t timeout = turn->wake_at != 0 ? clock_left(turn->wake_at, clock_now()) : USEC_NEVER;
+	int r;
+
+	turn_is_over(c);
+	*ret_event = INPUT_TIMER;
+	if (timeout == 0)
+		return END_NONE;
+	*ret_event = INPUT_BYTES;
+	if (early && in_read(c) > turn->in_taken)
+		return END_NONE;
+	r = wire_wait(&c->wire, early, timeout);
+	if (r == 0)
+		return END_NONE;
+	*ret_event = INPUT_TIMER;
+	if (r == -EAGAIN)
+		return END_NONE;
+	*ret_event = INPUT_NOTHING;
+	return r == -EINTR ? interrupted(c) : wire_reason(r);
+}

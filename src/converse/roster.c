@@ -108,6 +108,12 @@ static void *run(void *argument)
 	return NULL;
 }
 
+/* The bytes of a responder's state that matter from the beginning. */
+static size_t first_state_size(const struct marcel_responder_ops *ops)
+{
+	return ops->state_begin > 0 ? ops->state_begin : ops->state_size;
+}
+
 static void fill_card(const struct slot *slot, const struct roster_arrival *arrival)
 {
 	const struct marcel_responder_ops *ops = arrival->origin.face->responder;
@@ -119,7 +125,7 @@ static void fill_card(const struct slot *slot, const struct roster_arrival *arri
 	(void)memcpy(card->key, arrival->origin.key, sizeof(card->key));
 	card->keyed = arrival->origin.keyed;
 	if (ops->state_size > 0)
-		(void)memset(slot->states->area[0], 0, ops->state_size);
+		(void)memset(slot->states->area[0], 0, first_state_size(ops));
 }
 
 static uint8_t first_mode(enum framing framing)
@@ -149,7 +155,7 @@ static void fill_head(struct roster *roster, struct slot_head *head, int fd,
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &head->cookie, &size);
 	first->mode = first_mode(face->dialogue.framing);
 	first->state_version = face->responder->state_version;
-	first->state_size = (uint32_t)face->responder->state_size;
+	first->state_size = (uint32_t)first_state_size(face->responder);
 	atomic_store_explicit(&head->stage, STAGE_LIVE, memory_order_release);
 }
 
@@ -178,6 +184,8 @@ static struct framer restore_framer(const struct slot_turn *turn, const struct f
 		.mode = (enum slot_mode)turn->mode,
 		.line_end = (enum slot_line_end)turn->line_end,
 		.after_raw = (turn->flags & TURN_AFTER_RAW) != 0,
+		.skipping = (turn->flags & TURN_SKIPPING) != 0,
+		.framing = turn->framing,
 	};
 }
 

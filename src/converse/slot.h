@@ -64,6 +64,14 @@ enum slot_line_end {
 #define TURN_INPUT_END 0x04 /* the client has closed its sending side, and all of it was read */
 #define TURN_IN_FAR    0x08 /* the input buffer is the far one */
 #define TURN_OUT_FAR   0x10 /* the output buffer is the far one */
+#define TURN_SKIPPING  0x20 /* the input begins with the rest of a message that was too long */
+#define TURN_HOLDS     0x40 /* the responder wants no message now */
+#define TURN_OWNS_END  0x80 /* end words and empty messages are messages like others */
+
+#define MORE_EARLY     0x01 /* who speaks while TURN_HOLDS is too early */
+#define MORE_JOINED    0x02 /* the line of replies that was begun has no end yet */
+#define MORE_PART      0x04 /* the last message was not the last one of its line */
+#define MORE_CONTINUES 0x08 /* the next message belongs to the turn of the last one */
 
 /* One more than the last value of each. */
 #define PHASE_COUNT    (PHASE_LINGER + 1)
@@ -83,11 +91,13 @@ struct slot_turn {
 	uint8_t line_end;  /* enum slot_line_end */
 	uint8_t flags;     /* TURN_* */
 	uint8_t reason;    /* enum end_reason, from PHASE_PARTING on */
-	uint8_t spare[3];
-	uint32_t state_version; /* layout of the responder's state */
-	uint32_t state_size;    /* its bytes */
-	uint64_t reserved[2];   /* zero */
+	uint8_t more;      /* MORE_* */
+	uint8_t spare[2];
+	uint32_t state_version;        /* layout of the responder's state */
+	uint32_t state_size;           /* its bytes, as far as they matter */
+	struct marcel_framing framing; /* as declared by the responder */
 };
+static_assert(sizeof(struct marcel_framing) == 16, "it fits where version 1 kept room");
 
 /* Whether a slot holds a conversation. */
 enum slot_stage {

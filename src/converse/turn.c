@@ -2,6 +2,7 @@
 #include "converse/turn.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 struct record_about turn_about(const struct conversation *conversation)
@@ -16,25 +17,63 @@ struct record_about turn_about(const struct conversation *conversation)
 	};
 }
 
+void turn_record_message(struct turn *turn)
+{
+	const struct marcel_conversation *seen = turn->seen;
+	const char *message = turn->message;
+
+	if (message == NULL)
+		return;
+	turn->message = NULL;
+	record_said_by(&turn->about, RECORD_CLIENT, turn->next->messages, NULL,
+		       seen != NULL && seen->secret, message, turn->message_length);
+}
+
 static void said(void *context, const char *text, size_t length)
 {
-	const struct turn *turn = context;
+	struct turn *turn = context;
 
-	record_said(&turn->about, RECORD_SERVER, turn->next->messages, text, length);
+	turn_record_message(turn);
+	record_said_by(&turn->about, RECORD_SERVER, turn->next->messages,
+		       turn->seen != NULL ? turn->seen->rule : NULL, false, text, length);
+}
+
+static void noted(void *context, enum marcel_note note, const char *rule, const char *text,
+		  size_t length)
+{
+	static const enum record_kind kinds[] = {
+		[MARCEL_NOTE_LOG] = RECORD_RESPONDER_LOG,
+		[MARCEL_NOTE_UNANSWERED] = RECORD_UNANSWERED,
+		[MARCEL_NOTE_STOPPED] = RECORD_RULE_STOPPED,
+		[MARCEL_NOTE_OVERFLOW] = RECORD_OVERFLOW,
+	};
+	struct turn *turn = context;
+	struct record_field field = {"MARCEL_RULE", rule};
+
+	if ((unsigned)note >= sizeof(kinds) / sizeof(kinds[0]))
+		return;
+	turn_record_message(turn);
+	record_event(kinds[note], &turn->about, &field, rule != NULL, "%.*s",
+		     length < INT_MAX ? (int)length : INT_MAX, text);
 }
 
 /* What marcel_say() ends a reply with, as things stand. */
-static const char *line_end(const struct conversation *conversation)
+static const char *line_end(const struct framer *framer)
 {
-	switch (conversation->framer.mode) {
-	case MODE_RAW:
-	case MODE_RAW_ONLY:
-		return "";
-	case MODE_UNDECIDED:
-	case MODE_LINE:
+	switch (framer->framing.kind) {
+	case MARCEL_FRAMING_DEFAULT:
+	case MARCEL_FRAMING_BYTES:
 		break;
+	case MARCEL_FRAMING_LINE:
+		if (framer->framing.line_end == MARCEL_LINE_ANY)
+			return framer->line_end == LINE_END_LF ? "\n" : "\r\n";
+		return framer->framing.line_end == MARCEL_LINE_LF ? "\n" : "\r\n";
+	default:
+		return "";
 	}
-	return conversation->framer.line_end == LINE_END_CRLF ? "\r\n" : "\n";
+	if (framer->mode == MODE_RAW || framer->mode == MODE_RAW_ONLY)
+		return "";
+	return framer->line_end == LINE_END_CRLF ? "\r\n" : "\n";
 }
 
 struct slot_turn *turn_amend(struct conversation *conversation)
@@ -54,7 +93,8 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 	struct slot_turn *next = turn_amend(conversation);
 	uint64_t sent = atomic_load_explicit(&head->out_sent, memory_order_relaxed);
 	uint64_t read = atomic_load_explicit(&head->in_read, memory_order_relaxed);
-	const char *end = line_end(conversation);
+	const struct framer *framer = &conversation->framer;
+	const char *end = line_end(framer);
 	size_t used;
 
 	/* What was sent and what was answered needs no room any more. */
@@ -64,6 +104,7 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 	}
 	if (read == next->in_taken)
 		next->in_base = read;
+	next->framing = framer->framing;
 	used = (size_t)(next->out_end - next->out_base);
 	atomic_store_explicit(&head->in_flight, 1, memory_order_relaxed);
 	*turn = (struct turn){
@@ -81,26 +122,47 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 				.spill_room = SLOT_FAR_OUT,
 				.line_end = end,
 				.line_end_length = strlen(end),
+				.prefix = framer->framing.kind == MARCEL_FRAMING_PREFIX
+						  ? framer_prefix(&framer->framing)
+						  : 0,
+				.join = (framer->framing.flags & MARCEL_FRAMING_JOIN) != 0
+						? (char)framer->framing.split
+						: 0,
+				.joined = (next->more & MORE_JOINED) != 0,
 				.said = said,
+				.note = noted,
 				.context = turn,
 			},
 	};
 }
 
+/* Sets or clears FLAG of *FLAGS. */
+static void put_flag(uint8_t *flags, uint8_t flag, bool set)
+{
+	*flags = (uint8_t)(set ? *flags | flag : *flags & ~flag);
+}
+
 static void put_into_force(struct turn *turn)
 {
-	const struct framer *framer = &turn->conversation->framer;
+	struct framer *framer = &turn->conversation->framer;
 	struct slot_turn *next = turn->next;
 
+	turn_record_message(turn);
+	/* Where the last of several messages in a line is answered, the line of replies is whole.
+	 */
+	if ((next->more & (MORE_PART | MORE_CONTINUES)) == 0 && (next->flags & TURN_HOLDS) == 0)
+		(void)sink_end_line(&turn->sink);
+	put_flag(&next->more, MORE_JOINED, turn->sink.joined);
 	next->out_end += turn->sink.used;
 	if (turn->sink.spilled)
 		next->flags |= TURN_OUT_FAR;
+	if (memcmp(&framer->framing, &next->framing, sizeof(next->framing)) != 0)
+		framer->scanned = 0;
+	framer->framing = next->framing;
 	next->mode = (uint8_t)framer->mode;
 	next->line_end = (uint8_t)framer->line_end;
-	if (framer->after_raw)
-		next->flags |= TURN_AFTER_RAW;
-	else
-		next->flags &= (uint8_t)~TURN_AFTER_RAW;
+	put_flag(&next->flags, TURN_AFTER_RAW, framer->after_raw);
+	put_flag(&next->flags, TURN_SKIPPING, framer->skipping);
 	if (next->in_taken ==
 	    atomic_load_explicit(&turn->conversation->slot.head->in_read, memory_order_relaxed))
 		next->in_base = next->in_taken;
@@ -137,22 +199,55 @@ void turn_is_over(struct conversation *conversation)
 	}
 }
 
-/* What the responder sees of the conversation during one call. */
-static struct marcel_conversation view(const struct turn *turn)
+/*
+ * A call of the responder: what it sees of the conversation, and, once it has returned, what it
+ * made of that.
+ */
+static struct marcel_conversation view(struct turn *turn)
 {
 	const struct conversation *conversation = turn->conversation;
 	const struct slot_card *card = &conversation->slot.near->card;
-
-	return (struct marcel_conversation){
+	const struct slot_turn *next = turn->next;
+	struct marcel_conversation seen = {
 		.shared = conversation->shared,
 		.state = slot_next_state(&conversation->slot),
 		.state_size = conversation->responder->state_size,
 		.number = conversation->slot.head->number,
-		.turn = turn->next->messages,
+		.turn = next->messages,
 		.peer = card->peer,
 		.listener = card->listener,
-		.wake_at = turn->next->wake_at,
+		.wake_at = next->wake_at,
+		.framing = next->framing,
+		.holds = (next->flags & TURN_HOLDS) != 0,
+		.owns_end = (next->flags & TURN_OWNS_END) != 0,
+		.early = (next->more & MORE_EARLY) != 0,
+		.continues = (next->more & MORE_CONTINUES) != 0,
+		.state_used = next->state_size,
+		.message_end = turn->message_end,
+		.opened = conversation->slot.head->opened,
+		.id = conversation->slot.head->id,
 	};
+
+	/* What is to be skipped is the framer's affair. */
+	if (seen.framing.kind == MARCEL_FRAMING_PREFIX)
+		seen.framing.size = framer_prefix(&seen.framing);
+	return seen;
+}
+
+static void take_over(struct turn *turn, const struct marcel_conversation *seen)
+{
+	struct slot_turn *next = turn->next;
+	struct marcel_framing before = view(turn).framing;
+
+	next->wake_at = seen->wake_at;
+	if (memcmp(&before, &seen->framing, sizeof(before)) != 0)
+		next->framing = seen->framing;
+	put_flag(&next->flags, TURN_HOLDS, seen->holds);
+	put_flag(&next->flags, TURN_OWNS_END, seen->owns_end);
+	put_flag(&next->more, MORE_EARLY, seen->early);
+	put_flag(&next->more, MORE_CONTINUES, seen->continues);
+	if (seen->state_used <= seen->state_size)
+		next->state_size = (uint32_t)seen->state_used;
 }
 
 int turn_open(struct turn *turn)
@@ -163,7 +258,7 @@ int turn_open(struct turn *turn)
 	if (turn->conversation->responder->open == NULL)
 		return MARCEL_CONTINUE;
 	r = turn->conversation->responder->open(&seen);
-	turn->next->wake_at = seen.wake_at;
+	take_over(turn, &seen);
 	return r;
 }
 
@@ -173,9 +268,12 @@ int turn_greet(struct turn *turn)
 	struct marcel_conversation seen = view(turn);
 	int r = -ENOSYS;
 
-	if (turn->conversation->responder->greet != NULL)
+	if (turn->conversation->responder->greet != NULL) {
+		turn->seen = &seen;
 		r = turn->conversation->responder->greet(&seen, &turn->sink);
-	turn->next->wake_at = seen.wake_at;
+		turn->seen = NULL;
+		take_over(turn, &seen);
+	}
 	if (r != -ENOSYS)
 		return r;
 	return greeting[0] != '\0' ? marcel_say(&turn->sink, greeting, strlen(greeting)) : 0;
@@ -184,9 +282,13 @@ int turn_greet(struct turn *turn)
 int turn_respond(struct turn *turn, const char *message, size_t length)
 {
 	struct marcel_conversation seen = view(turn);
-	int r = turn->conversation->responder->respond(&seen, message, length, &turn->sink);
+	int r;
 
-	turn->next->wake_at = seen.wake_at;
+	turn->seen = &seen;
+	r = turn->conversation->responder->respond(&seen, message, length, &turn->sink);
+	turn_record_message(turn);
+	turn->seen = NULL;
+	take_over(turn, &seen);
 	return r;
 }
 
@@ -199,8 +301,10 @@ int turn_wake(struct turn *turn, enum marcel_wake reason)
 		return -ENOSYS;
 	if (reason == MARCEL_WAKE_TIMER)
 		seen.wake_at = 0;
+	turn->seen = &seen;
 	r = turn->conversation->responder->wake(&seen, reason, &turn->sink);
-	turn->next->wake_at = seen.wake_at;
+	turn->seen = NULL;
+	take_over(turn, &seen);
 	return r;
 }
 
@@ -211,15 +315,17 @@ int turn_restore(struct turn *turn)
 	char *state = seen.state;
 	int r;
 
-	if (turn->next->state_size < responder->state_size)
-		(void)memset(state + turn->next->state_size, 0,
-			     responder->state_size - turn->next->state_size);
+	if (responder->state_begin == 0) {
+		if (turn->next->state_size < responder->state_size)
+			(void)memset(state + turn->next->state_size, 0,
+				     responder->state_size - turn->next->state_size);
+		seen.state_used = responder->state_size;
+	}
 	r = responder->restore(&seen, turn->next->state_version);
 	if (r < 0)
 		return r;
-	turn->next->wake_at = seen.wake_at;
+	take_over(turn, &seen);
 	turn->next->state_version = responder->state_version;
-	turn->next->state_size = (uint32_t)responder->state_size;
 	return 0;
 }
 
@@ -228,7 +334,7 @@ int turn_save(struct turn *turn)
 	struct marcel_conversation seen = view(turn);
 	int r = turn->conversation->responder->save(&seen);
 
-	turn->next->wake_at = seen.wake_at;
+	take_over(turn, &seen);
 	return r;
 }
 

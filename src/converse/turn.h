@@ -23,6 +23,13 @@ struct turn {
 	struct slot_turn *next;  /* what the commit puts in force; change it freely */
 	struct marcel_sink sink; /* the replies */
 	struct record_about about;
+
+	/* What the client said, until it is recorded: with the first reply, when the responder has
+	 * said whether it may be. */
+	const char *message; /* NULL: nothing, or it is recorded */
+	size_t message_length;
+	size_t message_end;                     /* bytes of its line end */
+	const struct marcel_conversation *seen; /* during a call: what the responder says of it */
 };
 
 /* What records say of CONVERSATION; valid while its slot is. */
@@ -78,6 +85,9 @@ int turn_wake(struct turn *turn, enum marcel_wake reason);
  */
 int turn_restore(struct turn *turn);
 int turn_save(struct turn *turn);
+
+/* Records what the client said in TURN, if that has not happened yet. */
+void turn_record_message(struct turn *turn);
 
 /* Tells the responder that the conversation is over. Leaves a turn in flight: turn_is_over() ends
  * it. */

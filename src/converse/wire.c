@@ -6,6 +6,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -140,6 +141,76 @@ ssize_t wire_send(struct wire *wire, const void *bytes, size_t length, usec_t ti
 		if (errno == EINTR || (errno == EAGAIN && was_woken(wire)))
 			continue;
 		return -errno;
+	}
+}
+
+/* Why the connection is gone. */
+static int failure(const struct wire *wire)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	(void)getsockopt(wire->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	return error > 0 ? -error : -ECONNRESET;
+}
+
+/* Whether there is something to be read, the end of input not counted. */
+static bool has_input(const struct wire *wire)
+{
+	int unread = 0;
+
+	return ioctl(wire->fd, SIOCINQ, &unread) == 0 && unread > 0;
+}
+
+/* Sleeps until something of EVENTS, mail or DEADLINE. Returns as poll() does. */
+static int sleep_until(struct wire *wire, struct pollfd *poll, usec_t deadline)
+{
+	usec_t left = clock_left(deadline, clock_now());
+	struct timespec timeout = {
+		.tv_sec = (time_t)(left / USEC_PER_SEC),
+		.tv_nsec = (long)(left % USEC_PER_SEC * 1000),
+	};
+	sigset_t signal, before;
+	int r = -1;
+
+	/* Blocked between the look into the box and the sleep, so that no wake-up falls in between.
+	 */
+	(void)sigemptyset(&signal);
+	(void)sigaddset(&signal, WAKE_SIGNAL);
+	(void)pthread_sigmask(SIG_BLOCK, &signal, &before);
+	(void)sigdelset(&before, WAKE_SIGNAL);
+	errno = EINTR;
+	if (!has_mail(wire)) {
+		waiting(wire);
+		r = ppoll(poll, 1, deadline == USEC_NEVER ? NULL : &timeout, &before);
+		working(wire);
+	}
+	signal = before;
+	(void)pthread_sigmask(SIG_SETMASK, &signal, NULL);
+	return r;
+}
+
+int wire_wait(struct wire *wire, bool input, usec_t timeout)
+{
+	usec_t deadline = clock_deadline(clock_now(), timeout);
+	struct pollfd poll = {.fd = wire->fd, .events = input ? POLLIN : 0};
+
+	for (;;) {
+		int r;
+
+		if (has_mail(wire))
+			return -EINTR;
+		r = sleep_until(wire, &poll, deadline);
+		if (r == 0)
+			return -EAGAIN;
+		if (r < 0)
+			continue;
+		if ((poll.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+			return failure(wire);
+		if (has_input(wire))
+			return 0;
+		/* Only its end, which is no word too early. */
+		poll.events = 0;
 	}
 }
 

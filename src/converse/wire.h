@@ -86,6 +86,14 @@ int wire_consume(struct wire *wire, void *buffer, size_t length);
  */
 ssize_t wire_send(struct wire *wire, const void *bytes, size_t length, usec_t timeout);
 
+/*
+ * Waits for TIMEOUT, reading nothing; with INPUT only until the client has sent something. Returns
+ * 0 when it has; -EAGAIN after TIMEOUT; -EINTR when there is mail; -ECONNRESET and the like when
+ * the connection is gone in both directions. A client that has only closed its sending side is
+ * waited for.
+ */
+int wire_wait(struct wire *wire, bool input, usec_t timeout);
+
 /* Takes what is in the box: MAIL_* bits, 0 if it is empty. */
 unsigned wire_take_mail(struct wire *wire);
 

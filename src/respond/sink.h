@@ -17,6 +17,10 @@
 /* Told of each reply as it is put in; for the transcript. TEXT has no line end added. */
 typedef void sink_said_fn(void *context, const char *text, size_t length);
 
+/* Told of marcel_note(). */
+typedef void sink_note_fn(void *context, enum marcel_note note, const char *rule, const char *text,
+			  size_t length);
+
 struct marcel_sink {
 	char *bytes;   /* the output buffer's free part */
 	size_t room;   /* bytes there */
@@ -27,6 +31,17 @@ struct marcel_sink {
 	bool spilled;         /* it was necessary: everything is in the larger buffer now */
 	const char *line_end; /* what marcel_say() adds: "\n", "\r\n" or "" */
 	size_t line_end_length;
+	size_t prefix; /* instead, a length of so many bytes stands in front (MARCEL_FRAMING_PREFIX)
+			*/
+	char join; /* instead, this stands between replies, and a line end after the last one; 0: no
+		    */
+	bool joined;        /* a line of joined replies has begun and waits for its end */
 	sink_said_fn *said; /* may be NULL */
-	void *context;      /* for said */
+	sink_note_fn *note; /* may be NULL */
+	void *context;      /* for both */
 };
+
+/*
+ * Ends a line of joined replies, if one has begun. Returns 0 or -ENOSPC, as marcel_say() does.
+ */
+int sink_end_line(struct marcel_sink *sink);

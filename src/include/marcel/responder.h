@@ -126,7 +126,7 @@ typedef void marcel_fault_fn(void *context, const char *file, unsigned line, con
  */
 struct marcel_conversation {
 	void *shared; /* what load() made */
-	void *state;  /* state_size bytes of the responder's own; zeroed before open() */
+	void *state;  /* state_size bytes of the responder's own */
 	size_t state_size;
 	uint64_t number;      /* unique on this host while it is up */
 	uint64_t turn;        /* messages so far, this one included; 0 in open() and greet() */
@@ -137,12 +137,13 @@ struct marcel_conversation {
 
 	/* More that is kept from call to call, and that a responder may change. */
 	struct marcel_framing framing; /* how the next message is found; zero in open() */
-	bool holds;    /* no message is wanted now: respond() is not called before a call of wake()
-			* has changed it. Time, stop and a broken connection come all the same */
-	bool owns_end; /* end words and empty messages are messages like others */
-	bool early;    /* the client is not to speak before the greeting: WAKE_EARLY is wanted */
-	size_t state_used; /* so many bytes of the state matter, at most state_size; where little is
-			    * used, little is copied. state_size in open() */
+	bool holds;     /* no message is wanted now: respond() is not called before a call of wake()
+			 * has changed it. Time, stop and a broken connection come all the same */
+	bool owns_end;  /* end words and empty messages are messages like others */
+	bool early;     /* the client is not to speak before the greeting: WAKE_EARLY is wanted */
+	bool continues; /* the next message belongs to the turn of this one and is not counted */
+	size_t state_used; /* so many bytes of the state matter, at most state_size: the others are
+			    * not kept. state_begin in open() */
 
 	/* For this call only; respond() and wake() set them before they say anything. */
 	bool secret;        /* out: the message is to be kept out of the journal */
@@ -172,6 +173,10 @@ struct marcel_responder_ops {
 
 	/* Bytes of state per conversation, at most MARCEL_STATE_MAX; 0: it remembers nothing. */
 	size_t state_size;
+
+	/* Of these, how many are zeroed before open() and kept until the responder says otherwise
+	 * by state_used; 0: all. Who has much room and uses little saves memory and time. */
+	size_t state_begin;
 
 	/* The version of the state's layout: a state saved under another one goes through
 	 * restore(). */

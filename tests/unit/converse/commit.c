@@ -16,13 +16,13 @@
  */
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,readability-identifier-naming) */
 void __wrap_record_event(void);
-void __wrap_record_said(void);
+void __wrap_record_said_by(void);
 
 void __wrap_record_event(void)
 {
 }
 
-void __wrap_record_said(void)
+void __wrap_record_said_by(void)
 {
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,readability-identifier-naming) */
