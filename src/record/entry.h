@@ -34,11 +34,12 @@ struct entry_field {
 };
 
 enum entry_flags {
-	ENTRY_ABOUT = 1,  /* number, peer and listener say something */
-	ENTRY_ID = 2,     /* id does */
-	ENTRY_CLIENT = 4, /* said by the client: turn and said_size say something */
-	ENTRY_SERVER = 8, /* said by the server: the same */
-	ENTRY_SIZE = 16,  /* the text of what was said is left out on purpose */
+	ENTRY_ABOUT = 1,   /* number, peer and listener say something */
+	ENTRY_ID = 2,      /* id does */
+	ENTRY_CLIENT = 4,  /* said by the client: turn and said_size say something */
+	ENTRY_SERVER = 8,  /* said by the server: the same */
+	ENTRY_SIZE = 16,   /* the text of what was said is left out on purpose */
+	ENTRY_SECRET = 32, /* so is its size */
 };
 
 /* One record. What it points to belongs to whoever made it. */

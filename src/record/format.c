@@ -116,6 +116,10 @@ static void put_message(struct formatted *out, const struct entry *entry, put_fu
 		return;
 	}
 	put(out, (entry->flags & ENTRY_CLIENT) != 0 ? "C> " : "S> ");
+	if ((entry->flags & ENTRY_SECRET) != 0) {
+		put(out, "(withheld)");
+		return;
+	}
 	if ((entry->flags & ENTRY_SIZE) != 0) {
 		put_bytes_said(out, entry->said_size);
 		return;
@@ -193,7 +197,8 @@ static void format_journal(struct formatted *out, const struct entry *entry)
 		put_journal_span(out, "MARCEL_LISTENER", entry->listener);
 	if ((entry->flags & (ENTRY_CLIENT | ENTRY_SERVER)) != 0) {
 		put_journal_number(out, "MARCEL_TURN", entry->turn);
-		put_journal_number(out, "MARCEL_SIZE", entry->said_size);
+		if ((entry->flags & ENTRY_SECRET) == 0)
+			put_journal_number(out, "MARCEL_SIZE", entry->said_size);
 		if ((entry->flags & ENTRY_SIZE) == 0 && entry->text.size < entry->said_size)
 			put_journal_number(out, "MARCEL_KEPT", entry->text.size);
 	}
@@ -278,7 +283,8 @@ static void format_json(struct formatted *out, const struct entry *entry)
 		put_json_span(out, "listener", entry->listener);
 	if ((entry->flags & (ENTRY_CLIENT | ENTRY_SERVER)) != 0) {
 		put_json_number(out, "turn", entry->turn);
-		put_json_number(out, "size", entry->said_size);
+		if ((entry->flags & ENTRY_SECRET) == 0)
+			put_json_number(out, "size", entry->said_size);
 		if ((entry->flags & ENTRY_SIZE) == 0 && entry->text.size < entry->said_size)
 			put_json_number(out, "kept", entry->text.size);
 	}

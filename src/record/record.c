@@ -154,8 +154,17 @@ static size_t cut(const char *text, size_t length, size_t max)
 void record_said(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
 		 const char *text, size_t length)
 {
+	record_said_by(about, speaker, turn, NULL, false, text, length);
+}
+
+void record_said_by(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
+		    const char *rule, bool withheld, const char *text, size_t length)
+{
 	enum transcript_policy policy =
 		atomic_load_explicit(&transcript_policy, memory_order_relaxed);
+	struct entry_field field = {
+		.name = {.bytes = "MARCEL_RULE", .size = strlen("MARCEL_RULE")},
+	};
 	struct sender *sender;
 	struct entry entry;
 	size_t max;
@@ -169,7 +178,15 @@ void record_said(const struct record_about *about, enum record_speaker speaker, 
 		.said_size = length,
 	};
 	set_about(&entry, about);
-	if (policy == TRANSCRIPT_SIZES) {
+	if (rule != NULL) {
+		field.value = (struct span){.bytes = rule, .size = strlen(rule)};
+		entry.fields = &field;
+		entry.n_fields = 1;
+	}
+	if (withheld) {
+		entry.flags |= ENTRY_SECRET;
+		entry.said_size = 0;
+	} else if (policy == TRANSCRIPT_SIZES) {
 		entry.flags |= ENTRY_SIZE;
 	} else {
 		sender = atomic_load_explicit(&current, memory_order_acquire);

@@ -19,11 +19,11 @@
  * Fields in the journal: MESSAGE, MESSAGE_ID, PRIORITY; MARCEL_TIMESTAMP, microseconds of
  * CLOCK_REALTIME when it happened (journald's own time is that of the sending); of a conversation
  * MARCEL_CONVERSATION, MARCEL_CONVERSATION_ID (32 hexadecimal digits), MARCEL_PEER and
- * MARCEL_LISTENER; of the transcript MARCEL_TURN, MARCEL_SIZE (bytes of the whole message) and,
- * when MESSAGE has only a part of it, MARCEL_KEPT (bytes of that part); of RECORD_DROPPED
- * MARCEL_DROPPED_TRANSCRIPT, _INFORMATIVE, _ESSENTIAL (records), and if there were any _CLOSED,
- * _REFUSED (records of these kinds) and _DAMAGED (bytes found unreadable after a crash); and the
- * caller's own.
+ * MARCEL_LISTENER; of the transcript MARCEL_TURN, MARCEL_RULE (what decided the answer),
+ * MARCEL_SIZE (bytes of the whole message) and, when MESSAGE has only a part of it, MARCEL_KEPT
+ * (bytes of that part); of RECORD_DROPPED MARCEL_DROPPED_TRANSCRIPT, _INFORMATIVE, _ESSENTIAL
+ * (records), and if there were any _CLOSED, _REFUSED (records of these kinds) and _DAMAGED (bytes
+ * found unreadable after a crash); and the caller's own.
  *
  * JSON has the same as one object a line: timestamp, kind (the name in kinds.h), priority, message,
  * message_id, conversation, conversation_id, peer, listener, turn, size, kept, and any further
@@ -135,6 +135,14 @@ enum record_speaker {
  */
 void record_said(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
 		 const char *text, size_t length);
+
+/*
+ * The same for a line that a rule of the responder has to do with, MARCEL_RULE=RULE (NULL: none).
+ * With WITHHELD nothing of the text, not even its length, is recorded, only that something was
+ * said.
+ */
+void record_said_by(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
+		    const char *rule, bool withheld, const char *text, size_t length);
 
 /*
  * Whether the journal thread has sent something since the last call, or has nothing to send. False
