@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -22,6 +23,12 @@ bool number_parse(const char *text, size_t length, double *ret_number);
  * 18446744073709551616 differ), else as bytes. Returns less than, equal to or more than 0.
  */
 int value_compare(struct span a, struct span b);
+
+/* TEXT without spaces and tabs around. */
+struct span value_trim(const char *text, size_t length);
+
+/* The C locale for functions that end in _l; (locale_t)0 if there was no memory for it. */
+locale_t number_locale(void);
 
 /*
  * Whether LENGTH bytes at VALUE fit PROPERTY: for int a whole number (5, 5.0, 5e3) that 64 bits
