@@ -6,7 +6,8 @@ Dependencies in src/ point one way:
     main -> daemon -> {listen, handover, control} -> admit -> converse -> respond -> base
 
 and `record` may be used by everything above base. A program of its own (src/marcel/,
-src/marcelctl/) uses base and itself, and the client the addresses of listen. Nothing may point upward, two modules on one level don't know
+src/marcelctl/) uses base and itself, both the addresses of listen, and marcelctl what plays and checks
+scripts without a daemon. Nothing may point upward, two modules on one level don't know
 each other, and every module is named here: a new directory is a decision, not an accident. For
 every file: at most 600 lines, and a .c or .h file begins with a comment, its story.
 
@@ -31,7 +32,10 @@ LEVELS = [
     {"base"},
 ]
 # Programs of their own, beside the daemon.
-PROGRAMS = {"marcel": {"base", "listen"}, "marcelctl": {"base"}}
+PROGRAMS = {
+    "marcel": {"base", "listen"},
+    "marcelctl": {"base", "record", "respond", "converse", "listen"},
+}
 # src/include/ is what others build on: it includes nothing of ours.
 PUBLIC = "include"
 

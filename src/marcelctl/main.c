@@ -1,0 +1,164 @@
+/*
+ * marcelctl: what one does with Marcel beside talking. Its first argument, or its first two, name
+ * a verb; each verb is a file of its own (script-check.c is `marcelctl script check`), and the
+ * table below knows them all.
+ *
+ * Exit status: 0; 1 when what was asked for did not succeed; 64 when the command line is wrong.
+ * One thread.
+ */
+#include <fcntl.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/i18n.h"
+#include "base/text.h"
+#include "marcelctl/say.h"
+#include "marcelctl/verb.h"
+
+static const struct verb verbs[] = {
+	{"script", "check", N_("[--strict] FILE..."), N_("tell what is wrong with scripts"),
+	 verb_script_check},
+	{"script", "try", N_("[--explain] [--fast] FILE"), N_("talk to a script, without a server"),
+	 verb_script_try},
+	{"script", "test", N_("[--tap] FILE TRANSCRIPT..."),
+	 N_("play transcripts and compare the answers"), verb_script_test},
+	{"script", "from-journal", N_("[--output BASE] ID"),
+	 N_("make a script of a conversation in the journal"), verb_script_from_journal},
+	{"script", "record", N_("[--listen ADDRESS] [--once] --output BASE SERVER"),
+	 N_("stand between a client and a server, and make a script of what they say"),
+	 verb_script_record},
+};
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+/* Descriptors 0, 1 and 2 that nobody gave us: without this a socket would become one of them. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+/* Texts are UTF-8. The C locale knows only ASCII and would not let anyone type an accent. */
+static void speak_utf8(void)
+{
+	/* No other thread exists. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	if (strcmp(nl_langinfo(CODESET), "ANSI_X3.4-1968") == 0)
+		(void)setlocale(LC_CTYPE, "C.UTF-8"); /* NOLINT(concurrency-mt-unsafe) */
+}
+
+static int print_help(void)
+{
+	(void)fputs(_("Usage: marcelctl VERB [OPTION]... [ARGUMENT]...\n"
+		      "Checks, tries, tests and makes scripts for marceld.\n"
+		      "\n"),
+		    stdout);
+	for (size_t i = 0; i < N_VERBS; i++) {
+		(void)printf("  %s%s%s %s\n        %s\n",
+			     verbs[i].group != NULL ? verbs[i].group : "",
+			     verbs[i].group != NULL ? " " : "", verbs[i].name,
+			     _(verbs[i].arguments), _(verbs[i].summary));
+	}
+	(void)fputs(
+		_("\n"
+		  "  -h, --help     show this and end\n"
+		  "      --version  show the version and end\n"
+		  "\n"
+		  "Exit status: 0, 1 when something failed or was found wrong, 64 when the command\n"
+		  "line is wrong. See marcelctl(1).\n"),
+		stdout);
+	return say_finish(EXIT_OK);
+}
+
+static int usage(void)
+{
+	(void)fprintf(stderr, "%s\n", _("Try 'marcelctl --help' for more information."));
+	return EXIT_USAGE;
+}
+
+/* There is no verb NAME in GROUP (NULL: none was named). */
+static void tell_unknown(const char *group, const char *name)
+{
+	const char *words[N_VERBS];
+	const char *meant;
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_VERBS; i++) {
+		const char *own = verbs[i].group;
+
+		if (group == NULL)
+			words[n++] = own != NULL ? own : verbs[i].name;
+		else if (own != NULL && strcmp(own, group) == 0)
+			words[n++] = verbs[i].name;
+	}
+	meant = text_nearest(name, words, n);
+	if (meant != NULL)
+		say_error(_("unknown verb '%s' (did you mean '%s'?)"), name, meant);
+	else
+		say_error(_("unknown verb '%s'"), name);
+}
+
+static bool is_group(const char *word)
+{
+	for (size_t i = 0; i < N_VERBS; i++) {
+		if (verbs[i].group != NULL && strcmp(verbs[i].group, word) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int run_verb(int argc, char **argv)
+{
+	const char *group = is_group(argv[0]) ? argv[0] : NULL;
+	const int skipped = group != NULL ? 1 : 0;
+
+	if (argc <= skipped) {
+		say_error(_("'%s' wants a verb behind it"), group);
+		return usage();
+	}
+	for (size_t i = 0; i < N_VERBS; i++) {
+		int status;
+
+		if ((verbs[i].group == NULL) != (group == NULL) ||
+		    (group != NULL && strcmp(verbs[i].group, group) != 0) ||
+		    strcmp(verbs[i].name, argv[skipped]) != 0)
+			continue;
+		status = verbs[i].run(argc - skipped, argv + skipped);
+		return status == EXIT_USAGE ? usage() : status;
+	}
+	tell_unknown(group, argv[skipped]);
+	return usage();
+}
+
+int main(int argc, char **argv)
+{
+	fill_standard_descriptors();
+	i18n_init();
+	speak_utf8();
+	if (argc < 2) {
+		say_error(_("which verb?"));
+		return usage();
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return print_help();
+	for (int i = 2; i < argc && i < 4; i++) {
+		if (strcmp(argv[i], "--help") == 0)
+			return print_help();
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)puts("marcelctl " MARCEL_VERSION);
+		return say_finish(EXIT_OK);
+	}
+	if (argv[1][0] == '-') {
+		say_error(_("unknown option '%s'"), argv[1]);
+		return usage();
+	}
+	return run_verb(argc - 1, argv + 1);
+}

@@ -1,0 +1,38 @@
+/*
+ * The verbs of marcelctl, and how each reads its options. A verb is a function that gets its own
+ * part of the command line, as main() does (argv[0] is the verb), and returns the exit status.
+ * Main thread.
+ */
+#pragma once
+
+#include <getopt.h>
+
+struct verb {
+	const char *group; /* the word before it: "script"; NULL: none */
+	const char *name;
+	const char *arguments; /* for the help, marked with N_() */
+	const char *summary;   /* the same */
+	int (*run)(int argc, char **argv);
+};
+
+/* Long options without a letter begin above all letters. */
+#define VERB_OPTIONS 256
+
+/*
+ * The next option of a verb, as getopt_long(3) gives it: its value, optarg, -1 at their end. Of
+ * one that is wrong it tells what, and returns '?': the verb returns EXIT_USAGE then. SHORT
+ * begins with ':'.
+ */
+int verb_option(int argc, char **argv, const char *short_options, const struct option *options);
+
+/*
+ * How many arguments follow the options; they begin at argv[optind]. Tells the user and returns -1
+ * when they are fewer than LEAST or more than MOST (-1: any number).
+ */
+int verb_arguments(int argc, char **argv, int least, int most);
+
+int verb_script_check(int argc, char **argv);
+int verb_script_try(int argc, char **argv);
+int verb_script_test(int argc, char **argv);
+int verb_script_from_journal(int argc, char **argv);
+int verb_script_record(int argc, char **argv);
