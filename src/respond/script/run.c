@@ -267,9 +267,10 @@ static void tell(struct run *run)
 
 	outcome->framing = state->framing;
 	outcome->holds = holds(state);
-	outcome->owns_end = run->script->manners.ends || silent ||
-			    state->now.how == SUSPENDED_COLLECT ||
+	outcome->collects = state->now.how == SUSPENDED_COLLECT ||
 			    state->below.how == SUSPENDED_COLLECT;
+	outcome->owns_end = run->script->manners.ends || silent || outcome->collects;
+	outcome->silent = silent || run_farewell(run->script) == MARCEL_CLOSE;
 	outcome->wake_at = time_of_wake(run);
 	outcome->hand = NULL;
 	if (state->now.how == SUSPENDED_HAND)

@@ -23,7 +23,8 @@
 #include "respond/script/program.h"
 
 /* Limits of one conversation, documented in marcel-script(5); past them `on overflow` runs. */
-#define SCRIPT_VALUE_MAX 4096   /* bytes of one value, one item of a list, or kept collected bytes \
+#define SCRIPT_VALUE_MAX                                                                           \
+	4096                    /* bytes of one value, one item of a list, or kept collected bytes \
 				 */
 #define SCRIPT_VALUES_MAX 12288 /* all values together, with some bytes for each */
 #define SCRIPT_REPLY_MAX  65536 /* one line or text that is said, with its variables put in */
@@ -105,8 +106,13 @@ struct script_outcome {
 	struct marcel_framing
 		framing; /* of the next message; kind MARCEL_FRAMING_DEFAULT: the daemon's */
 	bool holds;      /* no message is wanted: a rule waits for time alone */
-	bool owns_end;  /* the daemon's end words and empty messages mean nothing (the script's own,
-			   or a collect) */
+	bool owns_end; /* the daemon's end words and empty messages mean nothing (the script's own,
+			  or a collect) */
+	bool collects; /* the next message is data of a collect: no turn of its own */
+	bool silent;   /* no farewell is to be said, whatever ends the dialogue (`drop`, `end none`)
+			*/
+	bool continues; /* the next message is data for a collect: it belongs to the turn of the
+			   message that began it */
 	usec_t wake_at; /* when SCRIPT_TIME is to come; 0: never */
 	/* The instruction of a hand that is under way, or NULL: the message, if FRESH, and those
 	 * that follow go to that responder until it has answered (SCRIPT_ANSWERED) or SCRIPT_TIME
