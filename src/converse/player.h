@@ -69,7 +69,7 @@ void player_free(struct player *player);
 
 /*
  * Each of the following lets something happen. They return 0, or -ENOMEM. Once the conversation
- * is over they do nothing.
+ * is over, and but for player_feed() before player_begin(), they do nothing.
  */
 
 /* The client connects: greeting. To be called first, once. */
@@ -79,14 +79,18 @@ int player_begin(struct player *player);
  * The client says the LENGTH bytes at MESSAGE and whatever the framing in force wants with it: a
  * line end (CRLF unless `frame line lf` or player_use_lf()), or a length in front; in raw and
  * records nothing. While `collect N bytes` is under way a line end is added unless MESSAGE has just
- * the number of bytes that are missing. (player_feed() says exactly what it is given.)
+ * the number of bytes that are missing. (player_feed() says exactly what it is given.) -EMSGSIZE:
+ * its length has no room in front of it; nothing was said.
  */
 int player_say(struct player *player, const char *message, size_t length);
 
 /* The client's lines end with LF where either would do. */
 void player_use_lf(struct player *player);
 
-/* LENGTH bytes come from the client, framed or not, whole messages or pieces of some. */
+/*
+ * LENGTH bytes come from the client, framed or not, whole messages or pieces of some. Before
+ * player_begin(): they come while the greeting is still being waited for (`on early`).
+ */
 int player_feed(struct player *player, const char *bytes, size_t length);
 
 /*
@@ -109,8 +113,7 @@ int player_stop(struct player *player);
 const char *player_output(const struct player *player, size_t *ret_length);
 void player_forget(struct player *player);
 
-/* Why the conversation ended, END_NONE while it goes on. After END_RESPONDER player_was_reset()
- * says whether the connection was broken off instead of closed (`reset`). */
+/* Why the conversation ended, END_NONE while it goes on; whether that was by `reset`. */
 enum end_reason player_end(const struct player *player);
 bool player_was_reset(const struct player *player);
 
