@@ -31,7 +31,8 @@ struct fault {
 	bool warning;
 	char *text;     /* one sentence without a full stop, escaped: fit for a terminal */
 	char *expected; /* what would be right, or NULL */
-	char *line;     /* the line it stands on, without its end, or NULL */
+	char *line; /* the line it stands on (of a long one the part around the place), or NULL */
+	size_t line_cut; /* so many bytes of the line are missing before it */
 };
 
 struct faults {
