@@ -2,8 +2,9 @@
  * The heap: variables and counters in cells; see heap.h.
  *
  * A cell is two 16-bit numbers, its kind and id in one, its length in the other, then its content.
- * Each walk checks every cell against `used`, so even a heap that is not sound leads nowhere else.
- * A change first works out what the heap will hold afterwards, and is made only if that fits.
+ * Each walk checks every cell against `used`, so it reads nothing else even if the heap is not
+ * sound. A change first works out what the heap will hold afterwards, and is made only if that
+ * fits.
  */
 #include "respond/script/heap.h"
 

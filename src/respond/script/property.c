@@ -11,6 +11,7 @@
 #define SPEC_MAX   32
 #define NUMBER_MAX 512
 
+#define FLAGS_MAX  8
 #define DIGITS_MAX 2 /* of a width or precision */
 
 /* The one conversion of a format. */
@@ -62,6 +63,8 @@ static const char *read_format(const char *format, const char *allowed, struct c
 	*ret = (struct conversion){.start = at++};
 	flags = strspn(at, "-+ #0");
 	ret->left = memchr(at, '-', flags) != NULL;
+	if (flags > FLAGS_MAX)
+		return "too many flags in the format";
 	at += flags;
 	if (!read_width(&at, &ret->width))
 		return "a width above 99 in the format";
@@ -123,27 +126,22 @@ static bool read_bool(struct span value, bool *ret)
 /* A whole number of 64 bits: digit by digit if it is written so, else as a double has it. */
 static bool read_int(struct span value, long long *ret)
 {
-	char copy[32];
+	char copy[32] = "";
+	char *end = copy;
 	double number;
 
-	if (!number_parse(value.bytes, value.length, &number) || number < -0x1p63 ||
-	    number >= 0x1p63)
+	if (!number_parse(value.bytes, value.length, &number))
+		return false;
+	if (value.length < sizeof(copy))
+		(void)memcpy(copy, value.bytes, value.length);
+	errno = 0;
+	*ret = strtoll(copy, &end, 10);
+	if (end > copy && *end == '\0' && errno == 0)
+		return true;
+	if (number < -0x1p63 || number >= 0x1p63)
 		return false;
 	*ret = (long long)number;
-	if ((double)*ret != number)
-		return false;
-	if (value.length < sizeof(copy)) {
-		char *end;
-		long long exact;
-
-		(void)memcpy(copy, value.bytes, value.length);
-		copy[value.length] = '\0';
-		errno = 0;
-		exact = strtoll(copy, &end, 10);
-		if (*end == '\0' && errno == 0)
-			*ret = exact;
-	}
-	return true;
+	return (double)*ret >= number && (double)*ret <= number;
 }
 
 bool property_fits(const struct property *property, const char *value, size_t length,
