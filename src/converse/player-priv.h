@@ -1,6 +1,6 @@
 /*
- * What the files of the player share: player.c plays the daemon's part, player-hand.c that of the
- * responders a script hands the conversation to.
+ * What the files of the player share: player.c plays the daemon's part, player-event.c lets the
+ * script run, player-hand.c plays the responders that a script hands the conversation to.
  */
 #pragma once
 
@@ -11,6 +11,9 @@
 #include "converse/framer.h"
 #include "converse/player.h"
 #include "respond/sink.h"
+
+/* Where virtual time begins: not at 0, which means never. */
+#define PLAYER_BEGINNING USEC_PER_SEC
 
 /* Bytes that grow. */
 struct bytes {
@@ -67,9 +70,20 @@ int bytes_reserve(struct bytes *bytes, size_t more);
 int player_open_sink(struct player *player);
 void player_close_sink(struct player *player);
 
-/* Runs the script for an event / and ends the dialogue if it says so. */
+/* Says TEXT of the daemon's, as a reply. */
+int player_say_own(struct player *player, const char *text);
+
+/* Ends the dialogue for REASON, in good order. */
+int player_close(struct player *player, enum end_reason reason, bool with_farewell);
+
+/* Runs the script for an event. */
 int player_event(struct player *player, enum script_event_kind kind, const char *bytes,
 		 const struct frame *frame);
+
+/* Ends the dialogue if the last event asked for that; REASON is why. */
+int player_settle(struct player *player, enum end_reason reason);
+
+/* Both, for what needs no message. */
 int player_happen(struct player *player, enum script_event_kind kind);
 
 /* Whether another responder answers / whether the script has just said that one is to. */

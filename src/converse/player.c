@@ -13,15 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "converse/endword.h"
 #include "converse/player-priv.h"
-
-/* More than one reply, in each call; what does not fit is said by a later one. */
-#define OUTPUT_ROOM (MARCEL_REPLY_MAX + (size_t)64 * 1024)
-
-/* Where virtual time begins: not at 0, which means never. */
-#define BEGINNING USEC_PER_SEC
 
 static char fin[] = "fin";
 static char greeting[] = "Vous êtes connecté au serveur Marcel. Envoyez vos messages.";
@@ -79,8 +72,8 @@ int player_new(const struct player_setup *setup, struct player **ret_player)
 	player->dialogue = setup->dialogue != NULL ? setup->dialogue : &player_dialogue;
 	if (player->setup.peer == NULL)
 		player->setup.peer = "127.0.0.1:50000";
-	player->now = BEGINNING;
-	player->quiet_since = BEGINNING;
+	player->now = PLAYER_BEGINNING;
+	player->quiet_since = PLAYER_BEGINNING;
 	script_begin(player->script, player->state, &player->used, setup->seed);
 	player->framer.message_max = player->dialogue->message_max;
 	if (player->dialogue->framing == FRAMING_LINE)
@@ -104,187 +97,6 @@ void player_free(struct player *player)
 	free(player->in.bytes);
 	free(player->out.bytes);
 	free(player);
-}
-
-/* What a line of the server ends with. */
-static const char *line_end(const struct player *player)
-{
-	const struct framer *framer = &player->framer;
-
-	switch (player->reply_framing.kind) {
-	case MARCEL_FRAMING_DEFAULT:
-		if (framer->mode == MODE_RAW || framer->mode == MODE_RAW_ONLY)
-			return "";
-		return framer->line_end == LINE_END_CRLF ? "\r\n" : "\n";
-	case MARCEL_FRAMING_LINE:
-		if (player->reply_framing.line_end == MARCEL_LINE_ANY)
-			return framer->line_end == LINE_END_LF ? "\n" : "\r\n";
-		return player->reply_framing.line_end == MARCEL_LINE_LF ? "\n" : "\r\n";
-	default:
-		return "";
-	}
-}
-
-int player_open_sink(struct player *player)
-{
-	const struct marcel_framing *framing = &player->reply_framing;
-	int r = bytes_reserve(&player->out, OUTPUT_ROOM);
-
-	if (r < 0)
-		return r;
-	player->sink = (struct marcel_sink){
-		.bytes = player->out.bytes + player->out.length,
-		.room = OUTPUT_ROOM,
-		.line_end = line_end(player),
-		.prefix = framing->kind == MARCEL_FRAMING_PREFIX ? framer_prefix(framing) : 0,
-		.join = (framing->flags & MARCEL_FRAMING_JOIN) != 0 ? (char)framing->split : 0,
-		.joined = player->joined,
-	};
-	player->sink.line_end_length = strlen(player->sink.line_end);
-	return 0;
-}
-
-void player_close_sink(struct player *player)
-{
-	if (!player->part && !player->outcome.collects && !player->outcome.holds)
-		(void)sink_end_line(&player->sink);
-	player->joined = player->sink.joined;
-	player->out.length += player->sink.used;
-	player->out.bytes[player->out.length] = '\0';
-}
-
-static int on_say(void *context, const char *text, size_t length)
-{
-	return marcel_say(&((struct player *)context)->sink, text, length);
-}
-
-static int on_send(void *context, const char *bytes, size_t length)
-{
-	return marcel_send(&((struct player *)context)->sink, bytes, length);
-}
-
-static void on_note(void *context, enum script_note note, const char *rule, const char *text,
-		    size_t length)
-{
-	const struct player_watch *watch = &((struct player *)context)->setup.watch;
-
-	if (watch->note != NULL)
-		watch->note(watch->context, note, rule, text, length);
-}
-
-static void on_trace(void *context, enum script_trace trace, const struct rule *rule)
-{
-	const struct player_watch *watch = &((struct player *)context)->setup.watch;
-
-	if (watch->trace != NULL)
-		watch->trace(watch->context, trace, rule);
-}
-
-/* Says TEXT of the daemon's, as a reply. */
-static int say_own(struct player *player, const char *text)
-{
-	int r = player_open_sink(player);
-
-	if (r < 0)
-		return r;
-	if (text[0] != '\0')
-		(void)marcel_say(&player->sink, text, strlen(text));
-	player_close_sink(player);
-	return 0;
-}
-
-/* The dialogue ends for REASON, in good order. */
-static int end(struct player *player, enum end_reason reason, bool with_farewell)
-{
-	player->end = reason;
-	player->part = false;
-	player_take_back(player);
-	return with_farewell && !player->outcome.silent
-		       ? say_own(player, player->dialogue->farewell)
-		       : 0;
-}
-
-/* The framing that the script wants from the next message on. */
-static void take_over_framing(struct player *player)
-{
-	struct marcel_framing before = player->framer.framing;
-	const struct marcel_framing *wanted = &player->outcome.framing;
-
-	if (before.kind == MARCEL_FRAMING_PREFIX)
-		before.size = framer_prefix(&before);
-	if (memcmp(&before, wanted, sizeof(before)) != 0) {
-		player->framer.framing = *wanted;
-		player->framer.scanned = 0;
-	}
-	if (wanted->kind != MARCEL_FRAMING_BYTES)
-		player->reply_framing = *wanted;
-}
-
-int player_event(struct player *player, enum script_event_kind kind, const char *bytes,
-		 const struct frame *frame)
-{
-	const struct script_event event = {
-		.kind = kind,
-		.bytes = bytes,
-		.length = frame != NULL ? frame->length : 0,
-		.end_length = frame != NULL ? frame->line_end : 0,
-	};
-	const struct script_world world = {
-		.now = player->now,
-		.realtime = player->setup.realtime + (player->now - BEGINNING),
-		.peer = player->setup.peer,
-		.conversation = player->setup.conversation,
-		.turn = player->turn,
-	};
-	const struct script_output output = {
-		.context = player,
-		.say = on_say,
-		.send = on_send,
-		.note = on_note,
-		.trace = on_trace,
-		.explain = player->setup.watch.explain,
-	};
-	int r = player_open_sink(player);
-
-	if (r < 0)
-		return r;
-	r = script_run(player->script, player->state, &player->used, &event, &world, &output,
-		       &player->outcome);
-	player_close_sink(player);
-	if (r == -ENOMEM)
-		return r;
-	take_over_framing(player);
-	if (player->outcome.hand == NULL)
-		player_take_back(player);
-	if (r < 0)
-		return end(player, END_RESPONDER_ERROR, true);
-	return 0;
-}
-
-/* Ends the dialogue if the last event asked for that; REASON if it was not the script's idea. */
-static int settle_verdict(struct player *player, enum end_reason reason)
-{
-	if (player->end != END_NONE)
-		return 0;
-	switch (player->outcome.verdict) {
-	case MARCEL_CLOSE:
-		return end(player, reason, false);
-	case MARCEL_FAREWELL:
-		return end(player, reason, true);
-	case MARCEL_RESET:
-		return end(player, END_RESPONDER_RESET, false);
-	case MARCEL_CONTINUE:
-	case MARCEL_AGAIN:
-		break;
-	}
-	return 0;
-}
-
-int player_happen(struct player *player, enum script_event_kind kind)
-{
-	int r = player_event(player, kind, NULL, NULL);
-
-	return r < 0 ? r : settle_verdict(player, END_RESPONDER);
 }
 
 static void move_clock(struct player *player, usec_t to)
@@ -345,7 +157,7 @@ static int answer(struct player *player, const char *bytes, const struct frame *
 
 	player->part = frame->part;
 	if (frame->blank)
-		return say_own(player, "");
+		return player_say_own(player, "");
 	if (!player->outcome.collects) {
 		player->turn++;
 		if (watch->message != NULL)
@@ -353,13 +165,13 @@ static int answer(struct player *player, const char *bytes, const struct frame *
 	}
 	reason = goodbye(player, message, frame->length);
 	if (reason != END_NONE)
-		return end(player, reason, true);
+		return player_close(player, reason, true);
 	if (player_is_handed(player))
 		return player_ask(player, message, frame->length);
 	r = player_event(player, SCRIPT_MESSAGE, message, frame);
 	if (r < 0)
 		return r;
-	r = settle_verdict(player, END_RESPONDER);
+	r = player_settle(player, END_RESPONDER);
 	if (r == 0 && player->end == END_NONE && player->outcome.hand_is_fresh &&
 	    player_is_handed_anew(player)) {
 		r = player_hand(player);
@@ -378,11 +190,11 @@ static int too_long(struct player *player, const char *bytes, size_t length)
 		return r;
 	if (player->outcome.unhandled) {
 		player->in.length = 0;
-		r = say_own(player, player->dialogue->too_long);
-		return r < 0 ? r : end(player, END_TOO_LONG, true);
+		r = player_say_own(player, player->dialogue->too_long);
+		return r < 0 ? r : player_close(player, END_TOO_LONG, true);
 	}
 	framer_skip(&player->framer, bytes, length);
-	return settle_verdict(player, END_TOO_LONG);
+	return player_settle(player, END_TOO_LONG);
 }
 
 static void consume(struct player *player, size_t length)
@@ -434,8 +246,8 @@ int player_begin(struct player *player)
 	r = player_event(player, SCRIPT_CONNECT, NULL, NULL);
 	if (r < 0 || player->end != END_NONE)
 		return r;
-	r = player->outcome.unhandled ? say_own(player, player->dialogue->greeting)
-				      : settle_verdict(player, END_RESPONDER);
+	r = player->outcome.unhandled ? player_say_own(player, player->dialogue->greeting)
+				      : player_settle(player, END_RESPONDER);
 	return r < 0 ? r : take_input(player, FRAMER_MORE_TO_COME);
 }
 
@@ -544,7 +356,7 @@ int player_time(struct player *player)
 	if (next == NEXT_TIMER)
 		r = player_happen(player, SCRIPT_TIME);
 	else if (next == NEXT_IDLE)
-		r = end(player, END_IDLE, true);
+		r = player_close(player, END_IDLE, true);
 	else
 		input = FRAMER_QUIET;
 	return r < 0 ? r : take_input(player, input);
@@ -578,9 +390,9 @@ static int finish(struct player *player, enum script_event_kind kind, enum end_r
 	if (r < 0 || player->end != END_NONE)
 		return r;
 	if (player->outcome.unhandled)
-		return end(player, reason, true);
-	r = settle_verdict(player, reason);
-	return r < 0 || player->end != END_NONE ? r : end(player, reason, false);
+		return player_close(player, reason, true);
+	r = player_settle(player, reason);
+	return r < 0 || player->end != END_NONE ? r : player_close(player, reason, false);
 }
 
 int player_eof(struct player *player)
@@ -628,7 +440,7 @@ usec_t player_due(const struct player *player)
 
 usec_t player_elapsed(const struct player *player)
 {
-	return player->now - BEGINNING;
+	return player->now - PLAYER_BEGINNING;
 }
 
 uint64_t player_turn(const struct player *player)
