@@ -49,11 +49,14 @@ static void outcome(const struct pattern *pattern, const char *message, size_t l
 		(void)snprintf(text, size, "%s", match == MATCH_NO ? "no" : "stopped");
 		return;
 	}
-	for (size_t i = 0; i < pattern_captures(pattern) && used < size; i++) {
+	for (size_t i = 0; i < pattern_captures(pattern); i++) {
+		int n;
+
 		assert_true(captures[i].start + captures[i].length <= length);
-		used += (size_t)snprintf(text + used, size - used, "%s=%.*s|",
-					 pattern_capture_name(pattern, i), (int)captures[i].length,
-					 message + captures[i].start);
+		n = snprintf(text + used, size - used, "%s=%.*s|", pattern_capture_name(pattern, i),
+			     (int)captures[i].length, message + captures[i].start);
+		assert_true(n > 0 && (size_t)n < size - used);
+		used += (size_t)n;
 	}
 }
 
