@@ -27,6 +27,13 @@ struct LOCK_ATTRIBUTE(capability("mutex")) lock {
 	const char *name; /* for the message when something is wrong with it */
 };
 
+/* A lock that is usable from the beginning and never ended: static struct lock l =
+ * LOCK_INIT("..."). */
+#define LOCK_INIT(text)                                            \
+	{                                                          \
+		.mutex = PTHREAD_MUTEX_INITIALIZER, .name = (text) \
+	}
+
 /* Makes LOCK usable; NAME must outlive it. */
 void lock_init(struct lock *lock, const char *name);
 

@@ -51,6 +51,7 @@
 
 #include "base/cleanup.h"
 #include "record/record.h"
+#include "respond/keepsake.h"
 
 #define ATTEMPTS_MAX 4
 
@@ -126,6 +127,10 @@ bool handover_claim(void *handover, int fd, const char *name)
 			*places[i].fd = fd;
 		if (i < 2)
 			h->claimed[i] = true;
+		return true;
+	}
+	if (strncmp(name, KEEPSAKE_PREFIX, strlen(KEEPSAKE_PREFIX)) == 0) {
+		keepsakes_offer(fd, name);
 		return true;
 	}
 	if (!is_foreign(fd, name))
@@ -339,6 +344,7 @@ void handover_store(struct handover *h)
 		store(h->vault.in, HANDOVER_VAULT_IN);
 		store(h->vault.out, HANDOVER_VAULT_OUT);
 	}
+	keepsakes_start(store, unstore);
 	/* From here on a turn that ends in its middle is a crash again. */
 	measure(h);
 }
@@ -370,6 +376,7 @@ void handover_ready(struct handover *h)
 			tell(h);
 		unstore(table_names[!h->letter]);
 		drop_source(h);
+		keepsakes_forget_rest();
 	}
 	roster_open_gate(h->roster);
 }

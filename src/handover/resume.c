@@ -18,6 +18,7 @@
 #include "handover/handover.h"
 #include "handover/losses.h"
 #include "record/record.h"
+#include "respond/keepsake.h"
 
 #define CRASHES_MAX 3
 
@@ -266,6 +267,18 @@ static bool crashed_too_often(const struct resumption *r, struct snapshot *s)
 	return s->crashes >= CRASHES_MAX;
 }
 
+/* Whether what RESPONDER needs besides the state came along. */
+static bool has_keepsake(const struct snapshot *s, const struct marcel_responder_ops *responder)
+{
+	char name[KEEPSAKE_NAME_MAX];
+
+	if (responder->keepsake == NULL || s->turn.phase >= PHASE_PARTING)
+		return true;
+	if (responder->keepsake(s->state, s->turn.state_size, name, sizeof(name)) < 0)
+		return false;
+	return name[0] == '\0' || keepsakes_need(name);
+}
+
 /* Finds the responder the state is for, and sees that it can read it. */
 static enum handover_loss find_responder(struct resumption *r, const struct snapshot *s,
 					 const struct conversation_origin *origin,
@@ -283,6 +296,8 @@ static enum handover_loss find_responder(struct resumption *r, const struct snap
 	if (strcmp(face->responder->name, s->responder) != 0 &&
 	    !h->hooks.find_responder(h->hooks.context, s->responder, &ret->responder, &ret->shared))
 		return LOSS_NO_RESPONDER;
+	if (!has_keepsake(s, ret->responder))
+		return LOSS_OTHER_STATE;
 	if (s->turn.state_version == ret->responder->state_version &&
 	    s->turn.state_size == ret->responder->state_size)
 		return LOSS_NONE;

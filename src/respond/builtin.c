@@ -5,8 +5,10 @@
  */
 #include "respond/echo.h"
 #include "respond/registry.h"
+#include "respond/script-responder.h"
 
 const struct marcel_responder_ops *const responder_table[] = {
 	&echo_responder,
+	&script_responder,
 	NULL,
 };

@@ -240,6 +240,16 @@ struct marcel_responder_ops {
 	int (*restore)(struct marcel_conversation *conversation, uint32_t version);
 
 	/*
+	 * Names what else a conversation with this state needs in order to be continued, and the
+	 * daemon keeps beyond the process: writes at most SIZE bytes with the NUL to NAME. Returns
+	 * 0, or a negative errno when the state is none. Called in the main thread before
+	 * restore(); what is named but not there ends the conversation politely. May be NULL:
+	 * nothing. A responder that has it can go on without what load() makes (shared is NULL
+	 * then).
+	 */
+	int (*keepsake)(const void *state, size_t state_used, char *name, size_t size);
+
+	/*
 	 * The conversation is over. If the process dies in this call, the next one calls it again.
 	 * May be NULL.
 	 */

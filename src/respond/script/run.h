@@ -111,8 +111,6 @@ struct script_outcome {
 	bool collects; /* the next message is data of a collect: no turn of its own */
 	bool silent;   /* no farewell is to be said, whatever ends the dialogue (`drop`, `end none`)
 			*/
-	bool continues; /* the next message is data for a collect: it belongs to the turn of the
-			   message that began it */
 	usec_t wake_at; /* when SCRIPT_TIME is to come; 0: never */
 	/* The instruction of a hand that is under way, or NULL: the message, if FRESH, and those
 	 * that follow go to that responder until it has answered (SCRIPT_ANSWERED) or SCRIPT_TIME
