@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/i18n.h"
 #include "daemon/config-priv.h"
 #include "daemon/ini.h"
@@ -327,16 +328,47 @@ static int make_config(const char *file, struct config **ret_config)
 	return 0;
 }
 
-/* Sets what the command line says over the file. */
-static int apply(struct config *config, const struct config_overrides *overrides,
-		 struct report *report)
+/* Sets NAME of the responder OPS to VALUE, whatever the file says. */
+static int override_setting(struct reading *reading, const struct marcel_responder_ops *ops,
+			    const char *name, const char *value)
 {
-	const struct config_place place = {report, "-r", 0};
+	struct config_section *section;
+
+	begin_responder(reading, ops);
+	if (reading->error < 0)
+		return reading->error;
+	section = &reading->config->sections[reading->responder];
+	for (size_t i = 0; i < section->n; i++)
+		if (strcmp(section->settings[i].name, name) == 0) {
+			char *own = strdup(value);
+
+			if (own == NULL)
+				return -ENOMEM;
+			free_pointer(&section->settings[i].value);
+			section->settings[i].value = own;
+			return 0;
+		}
+	return add_setting(section, name, value, 0);
+}
+
+/* Sets what the command line says over the file. */
+static int apply(struct reading *reading, const struct config_overrides *overrides)
+{
+	const struct config_place place = {reading->report, "-r", 0};
 	const struct config_key *key = config_key_find("dialogue", "responder");
+	const struct marcel_responder_ops *script = responder_find("script");
+	const char *responder;
 	int r = 0;
 
-	if (overrides != NULL && overrides->responder != NULL)
-		r = config_key_parse(key, overrides->responder, &config->faces[0], &place);
+	if (overrides == NULL)
+		return 0;
+	responder = overrides->responder;
+	if (overrides->script != NULL && responder == NULL)
+		responder = "script";
+	if (responder != NULL)
+		r = config_key_parse(key, responder, &reading->config->faces[0], &place);
+	if (r == 0 && overrides->script != NULL && script != NULL)
+		r = override_setting(reading, script, "file", overrides->script);
 	return r == -EINVAL ? 0 : r;
 }
 
@@ -357,7 +389,7 @@ int config_parse(const char *file, const char *text, size_t length,
 	if (r == 0)
 		r = reading.error;
 	if (r == 0)
-		r = apply(reading.config, overrides, report);
+		r = apply(&reading, overrides);
 	if (r == 0)
 		r = config_finish_faces(reading.config, name, report);
 	if (r == 0 && report->count > told)

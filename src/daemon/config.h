@@ -26,6 +26,7 @@ struct config_section;
 /* What the command line says over the file; NULL members say nothing. */
 struct config_overrides {
 	const char *responder; /* -r: in the place of [dialogue] responder */
+	const char *script; /* -s: in the place of [script] file; without -r it means -r script */
 };
 
 struct config {

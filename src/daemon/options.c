@@ -35,6 +35,7 @@ static int usage(FILE *stream)
 		  "  -l, --listen=ADDRESS     listen on ADDRESS: PORT, ADDRESS:PORT, [ADDRESS6]:PORT,\n"
 		  "                           /PATH, @NAME or vsock:CID:PORT; may be given several times\n"
 		  "  -r, --responder=NAME     answer with the responder NAME\n"
+		  "  -s, --script=FILE        answer by the script FILE (see marcel-script(5))\n"
 		  "      --log=OUTPUT         record to the journal, as text or as json (on standard\n"
 		  "                           error); auto by default\n"
 		  "      --check-config       print the effective configuration and exit\n"
@@ -86,6 +87,9 @@ static int take_option(struct options *options, int option)
 	case 'r':
 		options->overrides.responder = optarg;
 		return -1;
+	case 's':
+		options->overrides.script = optarg;
+		return -1;
 	case OPTION_CHECK_CONFIG:
 		options->check_config = true;
 		return -1;
@@ -109,6 +113,7 @@ int options_parse(int argc, char *argv[], struct options *options)
 		{"config", required_argument, NULL, 'c'},
 		{"listen", required_argument, NULL, 'l'},
 		{"responder", required_argument, NULL, 'r'},
+		{"script", required_argument, NULL, 's'},
 		{"log", required_argument, NULL, OPTION_LOG},
 		{"check-config", no_argument, NULL, OPTION_CHECK_CONFIG},
 		{"version", no_argument, NULL, OPTION_VERSION},
@@ -122,7 +127,7 @@ int options_parse(int argc, char *argv[], struct options *options)
 	if (options->listen == NULL)
 		return EXIT_OSERR;
 	/* The one thread there is. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	while ((option = getopt_long(argc, argv, "c:l:r:h", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:l:r:s:h", long_options, NULL)) != -1) {
 		int status = take_option(options, option);
 
 		if (status >= 0)

@@ -108,7 +108,7 @@ static void on_dismiss(void *context, const struct conversation_origin *origin)
 	service_release_face(service, origin->face);
 }
 
-/* A responder with settings is had from a face that uses it. */
+/* A responder with settings is had from a face that uses it, unless it does without. */
 static bool on_find_responder(void *context, const char *name,
 			      const struct marcel_responder_ops **ret_ops, void **ret_shared)
 {
@@ -125,7 +125,7 @@ static bool on_find_responder(void *context, const char *name,
 			return true;
 		}
 	}
-	if (ops->load != NULL)
+	if (ops->load != NULL && ops->keepsake == NULL)
 		return false;
 	*ret_ops = ops;
 	*ret_shared = NULL;
