@@ -85,13 +85,16 @@ static void check_names(struct parser *p)
 {
 	char meant[HINT_SIZE];
 	const char **names;
-	size_t n;
+	size_t n = 0;
 
 	for (size_t i = 0; i < p->n_code; i++) {
 		struct draft_instruction *draft = &p->code[i];
 		uint32_t scope;
 		struct draft_block *block;
 
+		/* It has none if it was wrong. */
+		if (draft->name == NULL)
+			continue;
 		if (draft->kind == DRAFT_GOTO) {
 			scope = scope_find(p, draft->name);
 			names = scope == NONE ? names_of_scopes(p, &n) : NULL;
@@ -178,8 +181,9 @@ static void check_used(struct parser *p)
 		const struct draft_variable *variable = &p->variables[i];
 		unsigned quiet = ORIGIN_CAPTURE | ORIGIN_COLLECT | ORIGIN_PROPERTY | ORIGIN_UNKNOWN;
 
-		if (!variable->is_read && variable->origins != 0 &&
-		    (variable->origins & quiet) == 0)
+		/* Not every instrument tells its errors. */
+		if (strcmp(variable->variable.name, "errors") != 0 && !variable->is_read &&
+		    variable->origins != 0 && (variable->origins & quiet) == 0)
 			warn_at(p, origin_spot(variable, ~0U), NULL,
 				"variable '%s' gets a value, but is never used",
 				variable->variable.name);

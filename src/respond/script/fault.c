@@ -14,7 +14,8 @@
 
 #define TEXT_MAX 400
 
-/* Of a longer line so many bytes before the place, and so many from there on, are kept. */
+/* Of a line longer than both, so many bytes before the place, and so many from there on, are kept.
+ */
 #define LINE_BEFORE 60
 #define LINE_AFTER  90
 
@@ -78,10 +79,10 @@ static char *keep_line(const struct fault_site *site, size_t *ret_cut)
 
 	if (column > end)
 		column = end;
-	if (end - column > LINE_AFTER)
-		end = column + LINE_AFTER;
-	if (column > LINE_BEFORE)
-		start = column - LINE_BEFORE;
+	if (site->length > LINE_BEFORE + LINE_AFTER) {
+		end = end - column > LINE_AFTER ? column + LINE_AFTER : end;
+		start = column > LINE_BEFORE ? column - LINE_BEFORE : 0;
+	}
 	/* Not from the middle of a character, not to the middle of one. */
 	while (start > 0 && start < column && ((unsigned char)site->line[start] & 0xC0) == 0x80)
 		start++;
