@@ -7,14 +7,16 @@
 
 #include "respond/script/expand.h"
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 
-/* Moves each ASCII letter from FIRST to LAST by DISTANCE. */
-static void shift_letters(char *bytes, size_t length, char first, char last, int distance)
+#define PADDING 64 /* the last of them */
+
+/* Makes each letter from FIRST to LAST the one of the row that begins with TO. */
+static void shift_letters(char *bytes, size_t length, char first, char last, char to)
 {
 	for (size_t i = 0; i < length; i++)
 		if (bytes[i] >= first && bytes[i] <= last)
-			bytes[i] = (char)(bytes[i] + distance);
+			bytes[i] = (char)(to + (bytes[i] - first));
 }
 
 /* Puts N bytes in place of what stands in TO from START on. */
@@ -51,7 +53,7 @@ static int base64(struct expansion *to, size_t start)
 			bits = bits << 8 |
 			       (j < group ? (unsigned char)to->bytes[start + i + j] : 0);
 		for (size_t j = 0; j < 4; j++)
-			coded[n++] = j <= group ? alphabet[bits >> (18 - 6 * j) & 63] : '=';
+			coded[n++] = digits[j <= group ? bits >> (18 - 6 * j) & 63 : PADDING];
 	}
 	r = replace(to, start, coded, n);
 	free(coded);
@@ -74,11 +76,11 @@ static size_t unbase64(char *text, size_t n)
 	while (padding < 2 && text[n - 1 - padding] == '=')
 		padding++;
 	for (size_t i = 0; i < n - padding; i++) {
-		const char *found = text[i] != '\0' ? strchr(alphabet, text[i]) : NULL;
+		const char *found = memchr(digits, text[i], PADDING);
 
 		if (found == NULL)
 			return 0;
-		bits = bits << 6 | (uint32_t)(found - alphabet);
+		bits = bits << 6 | (uint32_t)(found - digits);
 		if (i % 4 > 0)
 			text[written++] = (char)(bits >> (6 - 2 * (i % 4)) & 0xFF);
 	}
@@ -90,16 +92,16 @@ static size_t unbase64(char *text, size_t n)
 int expand_filter(enum filter filter, struct expansion *to, size_t start)
 {
 	size_t length = to->length - start;
-	char digits[32];
+	char number[32];
 
 	if (length == 0 && filter != FILTER_LENGTH)
 		return 0;
 	switch (filter) {
 	case FILTER_UPPER:
-		shift_letters(to->bytes + start, length, 'a', 'z', 'A' - 'a');
+		shift_letters(to->bytes + start, length, 'a', 'z', 'A');
 		return 0;
 	case FILTER_LOWER:
-		shift_letters(to->bytes + start, length, 'A', 'Z', 'a' - 'A');
+		shift_letters(to->bytes + start, length, 'A', 'Z', 'a');
 		return 0;
 	case FILTER_BASE64:
 		return base64(to, start);
@@ -107,8 +109,8 @@ int expand_filter(enum filter filter, struct expansion *to, size_t start)
 		to->length = start + unbase64(to->bytes + start, length);
 		return 0;
 	case FILTER_LENGTH:
-		(void)snprintf(digits, sizeof(digits), "%zu", length);
-		return replace(to, start, digits, strlen(digits));
+		(void)snprintf(number, sizeof(number), "%zu", length);
+		return replace(to, start, number, strlen(number));
 	}
 	abort();
 }

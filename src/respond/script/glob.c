@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/text.h"
 #include "respond/script/pattern-priv.h"
 
@@ -410,15 +409,15 @@ static int to_regex(struct pattern *pattern, const struct tokens *tokens,
 int glob_compile(struct pattern *pattern, const char *text, size_t length,
 		 struct pattern_error *error)
 {
-	auto_free struct token *list = calloc(length + 1, sizeof(*list));
-	struct tokens tokens = {.list = list};
+	struct tokens tokens = {.list = calloc(length + 1, sizeof(*tokens.list))};
 	int r;
 
-	if (list == NULL)
+	if (tokens.list == NULL)
 		return -ENOMEM;
 	r = tokenize(text, length, &tokens, error);
-	if (r < 0)
-		return r;
-	return is_plain(&tokens, pattern->nocase) ? to_pieces(pattern, &tokens, error)
-						  : to_regex(pattern, &tokens, error);
+	if (r == 0)
+		r = is_plain(&tokens, pattern->nocase) ? to_pieces(pattern, &tokens, error)
+						       : to_regex(pattern, &tokens, error);
+	free(tokens.list);
+	return r;
 }

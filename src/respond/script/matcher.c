@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "respond/script/pattern-priv.h"
 
 /* Bytes of a beginning that count; a uint64_t has a bit for each length. */
@@ -36,8 +35,12 @@ struct place {
 	uint32_t count;
 };
 
+struct entry {
+	const struct pattern *pattern;
+};
+
 struct matcher {
-	const struct pattern **patterns;
+	struct entry *entries; /* in order */
 	uint32_t *order;
 	struct place *table; /* open addressing; mask + 1 of them, at most half of them used */
 	size_t mask;
@@ -136,36 +139,46 @@ static void fill_places(struct matcher *matcher, const struct key *keys, size_t 
 	}
 }
 
+/* Puts MATCHER, whose patterns and memory are there, in order; KEYS and FILLED are for this only.
+ */
+static void build(struct matcher *matcher, size_t n, struct key *keys, uint32_t *filled)
+{
+	for (size_t i = 0; i < n; i++)
+		keys[i] = key_of(matcher->entries[i].pattern);
+	count_places(matcher, keys, n);
+	fill_places(matcher, keys, n, filled);
+}
+
 int matcher_new(const struct pattern *const patterns[], size_t n, struct matcher **ret_matcher)
 {
-	auto_free struct key *keys = calloc(n + 1, sizeof(*keys));
-	auto_free uint32_t *filled = NULL;
 	struct matcher *matcher = calloc(1, sizeof(*matcher));
+	struct key *keys = calloc(n + 1, sizeof(*keys));
+	uint32_t *filled;
 	size_t slots = 2;
+	bool whole;
 
 	while (slots < 2 * n)
 		slots *= 2;
-	if (keys == NULL || matcher == NULL)
-		goto no_memory;
 	filled = calloc(slots + 1, sizeof(*filled));
-	matcher->patterns = calloc(n + 1, sizeof(*matcher->patterns));
-	matcher->order = calloc(n + 1, sizeof(*matcher->order));
-	matcher->table = calloc(slots, sizeof(*matcher->table));
-	if (filled == NULL || matcher->patterns == NULL || matcher->order == NULL ||
-	    matcher->table == NULL)
-		goto no_memory;
-	matcher->mask = slots - 1;
-	for (size_t i = 0; i < n; i++) {
-		matcher->patterns[i] = patterns[i];
-		keys[i] = key_of(patterns[i]);
+	if (matcher != NULL) {
+		matcher->mask = slots - 1;
+		matcher->entries = calloc(n + 1, sizeof(*matcher->entries));
+		matcher->order = calloc(n + 1, sizeof(*matcher->order));
+		matcher->table = calloc(slots, sizeof(*matcher->table));
 	}
-	count_places(matcher, keys, n);
-	fill_places(matcher, keys, n, filled);
-	*ret_matcher = matcher;
-	return 0;
-no_memory:
-	matcher_free(matcher);
-	return -ENOMEM;
+	whole = matcher != NULL && keys != NULL && filled != NULL && matcher->entries != NULL &&
+		matcher->order != NULL && matcher->table != NULL;
+	if (whole) {
+		for (size_t i = 0; i < n; i++)
+			matcher->entries[i].pattern = patterns[i];
+		build(matcher, n, keys, filled);
+		*ret_matcher = matcher;
+	} else {
+		matcher_free(matcher);
+	}
+	free(filled);
+	free(keys);
+	return whole ? 0 : -ENOMEM;
 }
 
 void matcher_free(struct matcher *matcher)
@@ -174,7 +187,7 @@ void matcher_free(struct matcher *matcher)
 		return;
 	free(matcher->table);
 	free(matcher->order);
-	free(matcher->patterns);
+	free(matcher->entries);
 	free(matcher);
 }
 
@@ -245,7 +258,7 @@ enum match matcher_find(const struct matcher *matcher, size_t from, const char *
 		number = *runs[first].next++;
 		if (runs[first].next == runs[first].end)
 			runs[first] = runs[--n];
-		match = pattern_match(matcher->patterns[number], message, length, captures);
+		match = pattern_match(matcher->entries[number].pattern, message, length, captures);
 		if (match != MATCH_NO) {
 			*ret_index = number;
 			return match;

@@ -147,7 +147,10 @@ static char digit_at(const struct decimal *d, size_t i)
 {
 	if (i < d->n_whole)
 		return d->whole[i];
-	return i - d->n_whole < d->n_fraction ? d->fraction[i - d->n_whole] : '0';
+	i -= d->n_whole;
+	if (i < d->n_fraction)
+		return d->fraction[i];
+	return '0';
 }
 
 /* The first digit of D that is not 0; all its digits' number if there is none. */

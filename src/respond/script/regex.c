@@ -138,12 +138,35 @@ static bool has_one_way(const char *text, size_t length, size_t at)
 	return true;
 }
 
+/* Whether C behind a backslash may mean something else than itself. */
+static bool is_escape(char c)
+{
+	unsigned char small = fold((unsigned char)c);
+
+	return (small >= 'a' && small <= 'z') || (small >= '0' && small <= '9') || small >= 0x80 ||
+	       small == '\0';
+}
+
+/* The byte that stands at *AT for itself, to *RET; *AT moves behind it. false: something else. */
+static bool read_plain(const struct pattern *pattern, size_t *at, char *ret)
+{
+	bool escaped = pattern->text[*at] == '\\';
+	char c = pattern->text[*at + escaped]; /* the text ends in a NUL */
+
+	if (escaped ? is_escape(c) : c == '\0' || strchr(SPECIAL, c) != NULL)
+		return false;
+	*at += 1 + (size_t)escaped;
+	*ret = c;
+	return true;
+}
+
 /* Sets what each message that matches begins with, as far as the regex says it plainly. */
 static int set_beginning(struct pattern *pattern)
 {
 	const char *text = pattern->text;
-	size_t at = pattern->length > 0 && text[0] == '^';
+	size_t at = text[0] == '^';
 	size_t count = 0;
+	char c;
 
 	pattern->own_beginning = malloc(pattern->length + 1);
 	if (pattern->own_beginning == NULL)
@@ -152,19 +175,12 @@ static int set_beginning(struct pattern *pattern)
 	if ((pattern->flags & (PATTERN_UNANCHORED | PATTERN_EXTENDED)) != 0 ||
 	    !has_one_way(text, pattern->length, at))
 		return 0;
-	while (at < pattern->length) {
-		size_t next = at + (text[at] == '\\');
-		char c = next < pattern->length ? text[next] : 'x';
-		bool is_letter = (fold((unsigned char)c) >= 'a' && fold((unsigned char)c) <= 'z') ||
-				 (c >= '0' && c <= '9') || (c & 0x80) != 0 || c == '\0';
-
-		if (next > at ? is_letter : c == '\0' || strchr(SPECIAL, c) != NULL)
-			break;
-		at = next + 1;
-		if (at < pattern->length && text[at] != '\0' && strchr("?*+{", text[at]) != NULL)
-			break;
-		pattern->own_beginning[count++] = pattern->nocase ? (char)fold((unsigned char)c)
-								  : c;
+	/* What a quantifier follows need not be there. */
+	while (read_plain(pattern, &at, &c) &&
+	       (text[at] == '\0' || strchr("?*+{", text[at]) == NULL)) {
+		pattern->own_beginning[count++] = c;
+		if (pattern->nocase)
+			pattern->own_beginning[count - 1] = (char)fold((unsigned char)c);
 	}
 	pattern->beginning_length = count;
 	return 0;
@@ -227,13 +243,12 @@ enum match regex_match(const struct pattern *pattern, const char *message, size_
 	vector = pcre2_get_ovector_pointer(place->data);
 	for (size_t i = 0; r > 0 && i < pattern->n_names; i++) {
 		uint32_t group = pattern->names[i].group;
+		const size_t *ends = vector + 2 * (size_t)group;
 
 		captures[i] = (struct capture){.start = 0, .length = 0};
-		if (group < (uint32_t)r && vector[2 * group] != PCRE2_UNSET)
-			captures[i] = (struct capture){
-				.start = vector[2 * group],
-				.length = vector[2 * group + 1] - vector[2 * group],
-			};
+		if (group < (uint32_t)r && ends[0] != PCRE2_UNSET)
+			captures[i] =
+				(struct capture){.start = ends[0], .length = ends[1] - ends[0]};
 	}
 	workplace_give(place);
 	if (r > 0)

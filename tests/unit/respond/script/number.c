@@ -280,12 +280,12 @@ static void test_locale(void **state)
 	const char *found = NULL;
 
 	for (size_t i = 0; i < 4 && found == NULL; i++)
-		found = setlocale(LC_ALL, names[i]);
+		found = setlocale(LC_ALL, names[i]); /* NOLINT(concurrency-mt-unsafe): one thread */
 	if (found == NULL)
 		skip();
 	test_numbers(state);
 	test_said(state);
-	(void)setlocale(LC_ALL, "C");
+	(void)setlocale(LC_ALL, "C"); /* NOLINT(concurrency-mt-unsafe): one thread */
 }
 
 int main(void)

@@ -60,148 +60,150 @@ static void outcome(const struct pattern *pattern, const char *message, size_t l
 	}
 }
 
+static const struct {
+	enum pattern_kind kind;
+	unsigned flags;
+	const char *text;
+	const char *message;
+	const char *outcome;
+} matches[] = {
+	/* literals: nothing in them means anything */
+	{L, 0, "NOOP", "NOOP", ""},
+	{L, 0, "NOOP", "noop", "no"},
+	{L, I, "NOOP", "nOoP", ""},
+	{L, I, "NOOP", "NOOP ", "no"},
+	{L, 0, "NOOP", "NOO", "no"},
+	{L, 0, "", "", ""},
+	{L, 0, "", "x", "no"},
+	{L, 0, "a*?{b}\\n", "a*?{b}\\n", ""},
+	{L, I, "\303\211", "\303\211", ""},
+	{L, I, "\303\211", "\303\251", "no"},
+	{L, I, "[", "{", "no"},
+
+	/* holes */
+	{H, 0, "VOLT {}", "VOLT 5", "=5|"},
+	{H, 0, "VOLT {}", "VOLT ", "=|"},
+	{H, 0, "VOLT {}", "VOLT", "no"},
+	{H, I, "VOLT {}", "volt 5", "=5|"},
+	{H, 0, "a{}b", "ab", "=|"},
+	{H, 0, "aba{}aba", "aba", "no"},
+	{H, 0, "aba{}aba", "abaaba", "=|"},
+	{H, 0, "{}", "*", "=*|"},
+	{H, 0, "\\{}*", "\\x*", "=x|"},
+
+	/* globs of * and names: by pieces */
+	{G, 0, "", "", ""},
+	{G, 0, "*", "", ""},
+	{G, 0, "**", "x", ""},
+	{G, 0, "HELP*", "HELP", ""},
+	{G, 0, "HELP*", "HEL", "no"},
+	{G, I, "HELP*", "help me", ""},
+	{G, 0, "*HELP", "please HELP", ""},
+	{G, 0, "*HELP", "HELP me", "no"},
+	{G, 0, "*a*b*", "xaxbx", ""},
+	{G, 0, "*a*b*", "xbxax", "no"},
+	{G, 0, "*aa*aa", "aaa", "no"},
+	{G, 0, "*aa*aa", "aaaa", ""},
+	{G, 0, "a*a", "a", "no"},
+	{G, 0, "HELO {name}", "HELO there", "name=there|"},
+	{G, 0, "MAIL FROM:<{from}>*", "MAIL FROM:<>", "from=|"},
+	{G, 0, "MAIL FROM:<{from}>*", "MAIL FROM:<a> X=<b>", "from=a|"},
+	{G, I, "MAIL FROM:<{from}>*", "mail from:<A> SIZE=1", "from=A|"},
+	{G, 0, "{a} {b}", "x y z", "a=x|b=y z|"},
+	{G, 0, "{a}{b}", "xy", "a=|b=xy|"},
+	{G, 0, "*{a}", "xy", "a=xy|"},
+	{G, 0, "{a}*{b}.", "xy.", "a=|b=xy|"},
+	{G, 0, "{a-b_1}", "x", "a-b_1=x|"},
+	{G, 0, "a}b", "a}b", ""},
+	{G, 0, "\\*\\?\\{\\\"\\$\\\\", "*?{\"$\\", ""},
+	{G, 0, "\\r\\n\\t\\x41\\xfF", "\r\n\tA\377", ""},
+	{G, 0, "$ $x", "$ $x", ""},
+	{G, I, "*A LONG PIECE THAT STANDS BETWEEN TWO GAPS*",
+	 "x a long piece that stands between two gaps y", ""},
+
+	/* globs that need more */
+	{G, 0, "a?c", "abc", ""},
+	{G, 0, "a?c", "ac", "no"},
+	{G, 0, "a?c", "a\nc", ""},
+	{G, 0, "a?c", "a\303\251c", ""},
+	{G, 0, "a?c", "a\360\237\230\200c", ""},
+	{G, 0, "a?c", "a\377c", ""},
+	{G, 0, "a?c", "a\303\303c", "no"},
+	{G, 0, "a??c", "a\303\303c", ""},
+	{G, 0, "a??c", "a\303\251c", "no"},
+	{G, 0, "?", "\355\240\200", "no"},
+	{G, 0, "???", "\355\240\200", ""},
+	{G, I, "A?C", "abc", ""},
+	{G, 0, "{n:int}", "-12", "n=-12|"},
+	{G, 0, "{n:int}", "+12", "n=+12|"},
+	{G, 0, "{n:int}", "", "no"},
+	{G, 0, "{n:int}", "1.5", "no"},
+	{G, 0, "{n:int}*", "12abc", "n=12|"},
+	{G, 0, "SIZE={n:int} {w:word}", "SIZE=5 x", "n=5|w=x|"},
+	{G, 0, "{x:number}", "1.5e-3", "x=1.5e-3|"},
+	{G, 0, "{x:number}", ".5", "x=.5|"},
+	{G, 0, "{x:number}", "5.", "x=5.|"},
+	{G, 0, "{x:number}", ".", "no"},
+	{G, 0, "{x:number}", "1e", "no"},
+	{G, 0, "{x:number}", "0x1", "no"},
+	{G, 0, "{w:word}", "a.b", "w=a.b|"},
+	{G, 0, "{w:word}", "", "no"},
+	{G, 0, "{w:word}", "a b", "no"},
+	{G, 0, "{w:word} {r}", "a b c", "w=a|r=b c|"},
+	{G, 0, "{w:word}\\t{r}", "a b\tc", "no"},
+	{G, 0, "{w:word}", "\303\251", "w=\303\251|"},
+	{G, 0, "{a}?{b}", "xyz", "a=|b=yz|"},
+	{G, 0, "(?.+)", "(x.+)", ""},
+
+	/* regexes */
+	{R, I, "RCPT TO:<(?<to>[^>]+)>", "rcpt to:<a@b> x", "to=a@b|"},
+	{R, 0, "b", "abc", "no"},
+	{R, U, "b", "abc", ""},
+	{R, U, "^b", "abc", "no"},
+	{R, U, "b$", "ab", ""},
+	{R, 0, "", "abc", ""},
+	{R, 0, "a.c", "a\nc", "no"},
+	{R, PATTERN_DOTALL, "a.c", "a\nc", ""},
+	{R, PATTERN_EXTENDED, "a c #", "ac", ""},
+	{R, PATTERN_MULTILINE | U, "^b", "a\nb", ""},
+	{R, U, "^b", "a\nb", "no"},
+	{R, 0, "(a)(?<x>b)(c)", "abc", "x=b|"},
+	{R, 0, "(?:(?<x>a)|b)", "b", "x=|"},
+	{R, 0, "(.)\\1", "aa", ""},
+	{R, 0, "(.)\\1", "ab", "no"},
+	{R, 0, ".", "\377", ""},
+	{R, 0, "(?<y>b)(?<x>c)", "bc", "x=c|y=b|"},
+	{R, 0, "a|b", "b", ""},
+	{R, 0, "ab|cd", "cd", ""},
+	{R, 0, "a(b|c)", "ac", ""},
+	{R, 0, "ab?c", "ac", ""},
+	{R, 0, "ab*", "a", ""},
+	{R, 0, "ab{0}", "a", ""},
+	{R, 0, "a\\.?b", "ab", ""},
+	{R, 0, "a[|]b|c", "c", ""},
+	{R, 0, "a\\Q|\\E|c", "c", ""},
+	{R, 0, "a(?#()|c", "c", ""},
+	{R, 0, "a(?i)b", "aB", ""},
+	{R, 0, "(?i)ab", "AB", ""},
+	{R, 0, "ab(?i:c|d)", "abD", ""},
+	{R, I, "HELO", "helo x", ""},
+	{R, 0, "ab[[:alpha:]|]|c", "c", ""},
+	{R, 0, "a\\|b", "a|b", ""},
+};
+
 static void test_matches(void **state)
 {
-	static const struct {
-		enum pattern_kind kind;
-		const char *text;
-		unsigned flags;
-		const char *message;
-		const char *outcome;
-	} rows[] = {
-		/* literals: nothing in them means anything */
-		{L, "NOOP", 0, "NOOP", ""},
-		{L, "NOOP", 0, "noop", "no"},
-		{L, "NOOP", I, "nOoP", ""},
-		{L, "NOOP", I, "NOOP ", "no"},
-		{L, "NOOP", 0, "NOO", "no"},
-		{L, "", 0, "", ""},
-		{L, "", 0, "x", "no"},
-		{L, "a*?{b}\\n", 0, "a*?{b}\\n", ""},
-		{L, "\303\211", I, "\303\211", ""},
-		{L, "\303\211", I, "\303\251", "no"},
-		{L, "[", I, "{", "no"},
-
-		/* holes */
-		{H, "VOLT {}", 0, "VOLT 5", "=5|"},
-		{H, "VOLT {}", 0, "VOLT ", "=|"},
-		{H, "VOLT {}", 0, "VOLT", "no"},
-		{H, "VOLT {}", I, "volt 5", "=5|"},
-		{H, "a{}b", 0, "ab", "=|"},
-		{H, "aba{}aba", 0, "aba", "no"},
-		{H, "aba{}aba", 0, "abaaba", "=|"},
-		{H, "{}", 0, "*", "=*|"},
-		{H, "\\{}*", 0, "\\x*", "=x|"},
-
-		/* globs of * and names: by pieces */
-		{G, "", 0, "", ""},
-		{G, "*", 0, "", ""},
-		{G, "**", 0, "x", ""},
-		{G, "HELP*", 0, "HELP", ""},
-		{G, "HELP*", 0, "HEL", "no"},
-		{G, "HELP*", I, "help me", ""},
-		{G, "*HELP", 0, "please HELP", ""},
-		{G, "*HELP", 0, "HELP me", "no"},
-		{G, "*a*b*", 0, "xaxbx", ""},
-		{G, "*a*b*", 0, "xbxax", "no"},
-		{G, "*aa*aa", 0, "aaa", "no"},
-		{G, "*aa*aa", 0, "aaaa", ""},
-		{G, "a*a", 0, "a", "no"},
-		{G, "HELO {name}", 0, "HELO there", "name=there|"},
-		{G, "MAIL FROM:<{from}>*", 0, "MAIL FROM:<>", "from=|"},
-		{G, "MAIL FROM:<{from}>*", 0, "MAIL FROM:<a> X=<b>", "from=a|"},
-		{G, "MAIL FROM:<{from}>*", I, "mail from:<A> SIZE=1", "from=A|"},
-		{G, "{a} {b}", 0, "x y z", "a=x|b=y z|"},
-		{G, "{a}{b}", 0, "xy", "a=|b=xy|"},
-		{G, "*{a}", 0, "xy", "a=xy|"},
-		{G, "{a}*{b}.", 0, "xy.", "a=|b=xy|"},
-		{G, "{a-b_1}", 0, "x", "a-b_1=x|"},
-		{G, "a}b", 0, "a}b", ""},
-		{G, "\\*\\?\\{\\\"\\$\\\\", 0, "*?{\"$\\", ""},
-		{G, "\\r\\n\\t\\x41\\xfF", 0, "\r\n\tA\377", ""},
-		{G, "$ $x", 0, "$ $x", ""},
-		{G, "*A LONG PIECE THAT STANDS BETWEEN TWO GAPS*", I,
-		 "x a long piece that stands between two gaps y", ""},
-
-		/* globs that need more */
-		{G, "a?c", 0, "abc", ""},
-		{G, "a?c", 0, "ac", "no"},
-		{G, "a?c", 0, "a\nc", ""},
-		{G, "a?c", 0, "a\303\251c", ""},
-		{G, "a?c", 0, "a\360\237\230\200c", ""},
-		{G, "a?c", 0, "a\377c", ""},
-		{G, "a?c", 0, "a\303\303c", "no"},
-		{G, "a??c", 0, "a\303\303c", ""},
-		{G, "a??c", 0, "a\303\251c", "no"},
-		{G, "?", 0, "\355\240\200", "no"},
-		{G, "???", 0, "\355\240\200", ""},
-		{G, "A?C", I, "abc", ""},
-		{G, "{n:int}", 0, "-12", "n=-12|"},
-		{G, "{n:int}", 0, "+12", "n=+12|"},
-		{G, "{n:int}", 0, "", "no"},
-		{G, "{n:int}", 0, "1.5", "no"},
-		{G, "{n:int}*", 0, "12abc", "n=12|"},
-		{G, "SIZE={n:int} {w:word}", 0, "SIZE=5 x", "n=5|w=x|"},
-		{G, "{x:number}", 0, "1.5e-3", "x=1.5e-3|"},
-		{G, "{x:number}", 0, ".5", "x=.5|"},
-		{G, "{x:number}", 0, "5.", "x=5.|"},
-		{G, "{x:number}", 0, ".", "no"},
-		{G, "{x:number}", 0, "1e", "no"},
-		{G, "{x:number}", 0, "0x1", "no"},
-		{G, "{w:word}", 0, "a.b", "w=a.b|"},
-		{G, "{w:word}", 0, "", "no"},
-		{G, "{w:word}", 0, "a b", "no"},
-		{G, "{w:word} {r}", 0, "a b c", "w=a|r=b c|"},
-		{G, "{w:word}\\t{r}", 0, "a b\tc", "no"},
-		{G, "{w:word}", 0, "\303\251", "w=\303\251|"},
-		{G, "{a}?{b}", 0, "xyz", "a=|b=yz|"},
-		{G, "(?.+)", 0, "(x.+)", ""},
-
-		/* regexes */
-		{R, "RCPT TO:<(?<to>[^>]+)>", I, "rcpt to:<a@b> x", "to=a@b|"},
-		{R, "b", 0, "abc", "no"},
-		{R, "b", U, "abc", ""},
-		{R, "^b", U, "abc", "no"},
-		{R, "b$", U, "ab", ""},
-		{R, "", 0, "abc", ""},
-		{R, "a.c", 0, "a\nc", "no"},
-		{R, "a.c", PATTERN_DOTALL, "a\nc", ""},
-		{R, "a c #", PATTERN_EXTENDED, "ac", ""},
-		{R, "^b", PATTERN_MULTILINE | U, "a\nb", ""},
-		{R, "^b", U, "a\nb", "no"},
-		{R, "(a)(?<x>b)(c)", 0, "abc", "x=b|"},
-		{R, "(?:(?<x>a)|b)", 0, "b", "x=|"},
-		{R, "(.)\\1", 0, "aa", ""},
-		{R, "(.)\\1", 0, "ab", "no"},
-		{R, ".", 0, "\377", ""},
-		{R, "(?<y>b)(?<x>c)", 0, "bc", "x=c|y=b|"},
-		{R, "a|b", 0, "b", ""},
-		{R, "ab|cd", 0, "cd", ""},
-		{R, "a(b|c)", 0, "ac", ""},
-		{R, "ab?c", 0, "ac", ""},
-		{R, "ab*", 0, "a", ""},
-		{R, "ab{0}", 0, "a", ""},
-		{R, "a\\.?b", 0, "ab", ""},
-		{R, "a[|]b|c", 0, "c", ""},
-		{R, "a\\Q|\\E|c", 0, "c", ""},
-		{R, "a(?#()|c", 0, "c", ""},
-		{R, "a(?i)b", 0, "aB", ""},
-		{R, "(?i)ab", 0, "AB", ""},
-		{R, "ab(?i:c|d)", 0, "abD", ""},
-		{R, "HELO", I, "helo x", ""},
-		{R, "ab[[:alpha:]|]|c", 0, "c", ""},
-		{R, "a\\|b", 0, "a|b", ""},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct pattern *pattern = compiled(rows[i].kind, rows[i].text, rows[i].flags);
+	for (size_t i = 0; i < sizeof(matches) / sizeof(matches[0]); i++) {
+		struct pattern *pattern =
+			compiled(matches[i].kind, matches[i].text, matches[i].flags);
 		char text[256];
 
-		outcome(pattern, rows[i].message, strlen(rows[i].message), text, sizeof(text));
-		if (strcmp(text, rows[i].outcome) != 0)
-			fail_msg("'%s' with '%s' gives '%s', not '%s'", rows[i].text,
-				 rows[i].message, text, rows[i].outcome);
+		outcome(pattern, matches[i].message, strlen(matches[i].message), text,
+			sizeof(text));
+		if (strcmp(text, matches[i].outcome) != 0)
+			fail_msg("'%s' with '%s' gives '%s', not '%s'", matches[i].text,
+				 matches[i].message, text, matches[i].outcome);
 		pattern_free(pattern);
 	}
 }
@@ -329,26 +331,26 @@ static void test_hostile(void **state)
 {
 	static const struct {
 		enum pattern_kind kind;
-		const char *text;
 		unsigned flags;
+		const char *text;
 		const char *outcome;
 	} rows[] = {
-		{R, "a*[bc]", U, "stopped"},
-		{R, "a*[bc]", 0, "no"},
-		{R, "(a+)+b", 0, "no"}, /* no b in it: seen beforehand */
-		{R, "(a+)+[bc]", 0, "stopped"},
-		{R, "(a+)+[bc]", U, "stopped"},
-		{R, "(a|a)*[bc]", 0, "stopped"},
-		{R, "(a|a)*b", 0, "stopped"},
-		{R, "(?:a*+[bc]|.)*+[de]", 0, "stopped"},
-		{R, "(.*)\\1[bc]", 0, "stopped"},
-		{R, ".*.*.*.*[xy]", 0, "stopped"},
-		{R, "(?R)?b", 0, "stopped"},
-		{R, "(?:a|b)*", 0, "stopped"},
-		{G, "*a*b*c*d*e*f*", 0, "no"},
-		{G, "*a*a*a*a*a*a*b", 0, "no"},
-		{G, "*?a*b*c*d*e*f*", 0, "stopped"},
-		{G, "{x:int}*?*b", 0, "no"},
+		{R, U, "a*[bc]", "stopped"},
+		{R, 0, "a*[bc]", "no"},
+		{R, 0, "(a+)+b", "no"}, /* no b in it: seen beforehand */
+		{R, 0, "(a+)+[bc]", "stopped"},
+		{R, U, "(a+)+[bc]", "stopped"},
+		{R, 0, "(a|a)*[bc]", "stopped"},
+		{R, 0, "(a|a)*b", "stopped"},
+		{R, 0, "(?:a*+[bc]|.)*+[de]", "stopped"},
+		{R, 0, "(.*)\\1[bc]", "stopped"},
+		{R, 0, ".*.*.*.*[xy]", "stopped"},
+		{R, 0, "(?R)?b", "stopped"},
+		{R, 0, "(?:a|b)*", "stopped"},
+		{G, 0, "*a*b*c*d*e*f*", "no"},
+		{G, 0, "*a*a*a*a*a*a*b", "no"},
+		{G, 0, "*?a*b*c*d*e*f*", "stopped"},
+		{G, 0, "{x:int}*?*b", "no"},
 	};
 	auto_free char *message = malloc(LONG);
 
@@ -372,11 +374,11 @@ static void test_long(void **state)
 {
 	static const struct {
 		enum pattern_kind kind;
-		const char *text;
 		unsigned flags;
+		const char *text;
 	} rows[] = {
-		{R, "(?<x>a+)$", 0}, {R, "[^b]*$", U}, {R, "a*a$", U}, {G, "{w:word}", 0},
-		{G, "{x}", 0},       {G, "a{x}a", I},  {G, "?*", 0},   {R, "(?:a{16})+$", 0},
+		{R, 0, "(?<x>a+)$"}, {R, U, "[^b]*$"}, {R, U, "a*a$"}, {G, 0, "{w:word}"},
+		{G, 0, "{x}"},       {G, I, "a{x}a"},  {G, 0, "?*"},   {R, 0, "(?:a{16})+$"},
 	};
 	auto_free char *message = malloc(LONG);
 
@@ -397,51 +399,51 @@ static void test_covers(void **state)
 {
 	static const struct {
 		enum pattern_kind earlier_kind;
-		const char *earlier;
 		unsigned earlier_flags;
+		const char *earlier;
 		enum pattern_kind later_kind;
-		const char *later;
 		unsigned later_flags;
+		const char *later;
 		bool covers;
 	} rows[] = {
-		{L, "a", 0, L, "a", 0, true},
-		{L, "a", 0, L, "b", 0, false},
-		{L, "a", I, L, "A", 0, true},
-		{L, "a", 0, L, "a", I, false},
-		{L, "1", 0, L, "1", I, true},
-		{L, "a", I, L, "A", I, true},
-		{L, "a", 0, G, "a", 0, true},
-		{L, "a", 0, G, "a*", 0, false},
-		{G, "a*", 0, L, "a", 0, true},
-		{G, "a*", 0, L, "ab", 0, true},
-		{G, "a*", 0, L, "b", 0, false},
-		{G, "a*", 0, L, "AB", I, false},
-		{G, "a*", I, L, "AB", I, true},
-		{G, "a{x}", 0, G, "ab*c", 0, true},
-		{G, "ab*", 0, G, "a*", 0, false},
-		{G, "a*", 0, G, "a?", 0, true},
-		{G, "a*", 0, R, "ab+", 0, true},
-		{G, "a*", 0, R, "a|b", 0, false},
-		{G, "a*", 0, R, "ab", U, false},
-		{G, "a*", 0, R, "a?b", 0, false},
-		{G, "a*", 0, H, "a {}", 0, true},
-		{G, "*", 0, R, "x|y", U, true},
-		{G, "*", 0, L, "", 0, true},
-		{G, "*x", 0, L, "ax", 0, true},
-		{G, "*x", 0, G, "*x", 0, true},
-		{G, "a {x} b", 0, G, "a {y} b", 0, true},
-		{G, "a {x} b", 0, G, "A {y} b", I, false},
-		{G, "a {x} b", I, G, "A {y} b", 0, true},
-		{G, "a?", 0, G, "a?", 0, true},
-		{G, "a?", 0, L, "ab", 0, true},
-		{G, "a?", 0, G, "b?", 0, false},
-		{R, "a.", 0, R, "a.", 0, true},
-		{R, "a.", 0, R, "a.", I, false},
-		{R, "a.", 0, L, "ab", 0, true},
-		{R, "a.", 0, L, "b", 0, false},
-		{R, "a", I, L, "a", I, false},
-		{H, "a {}", 0, H, "a {}", 0, true},
-		{H, "a {}", 0, L, "a 1", 0, true},
+		{L, 0, "a", L, 0, "a", true},
+		{L, 0, "a", L, 0, "b", false},
+		{L, I, "a", L, 0, "A", true},
+		{L, 0, "a", L, I, "a", false},
+		{L, 0, "1", L, I, "1", true},
+		{L, I, "a", L, I, "A", true},
+		{L, 0, "a", G, 0, "a", true},
+		{L, 0, "a", G, 0, "a*", false},
+		{G, 0, "a*", L, 0, "a", true},
+		{G, 0, "a*", L, 0, "ab", true},
+		{G, 0, "a*", L, 0, "b", false},
+		{G, 0, "a*", L, I, "AB", false},
+		{G, I, "a*", L, I, "AB", true},
+		{G, 0, "a{x}", G, 0, "ab*c", true},
+		{G, 0, "ab*", G, 0, "a*", false},
+		{G, 0, "a*", G, 0, "a?", true},
+		{G, 0, "a*", R, 0, "ab+", true},
+		{G, 0, "a*", R, 0, "a|b", false},
+		{G, 0, "a*", R, U, "ab", false},
+		{G, 0, "a*", R, 0, "a?b", false},
+		{G, 0, "a*", H, 0, "a {}", true},
+		{G, 0, "*", R, U, "x|y", true},
+		{G, 0, "*", L, 0, "", true},
+		{G, 0, "*x", L, 0, "ax", true},
+		{G, 0, "*x", G, 0, "*x", true},
+		{G, 0, "a {x} b", G, 0, "a {y} b", true},
+		{G, 0, "a {x} b", G, I, "A {y} b", false},
+		{G, I, "a {x} b", G, 0, "A {y} b", true},
+		{G, 0, "a?", G, 0, "a?", true},
+		{G, 0, "a?", L, 0, "ab", true},
+		{G, 0, "a?", G, 0, "b?", false},
+		{R, 0, "a.", R, 0, "a.", true},
+		{R, 0, "a.", R, I, "a.", false},
+		{R, 0, "a.", L, 0, "ab", true},
+		{R, 0, "a.", L, 0, "b", false},
+		{R, I, "a", L, I, "a", false},
+		{H, 0, "a {}", H, 0, "a {}", true},
+		{H, 0, "a {}", L, 0, "a 1", true},
 	};
 
 	(void)state;
