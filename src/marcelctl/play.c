@@ -59,7 +59,6 @@ static void show_got(const struct playing *playing, const struct answer_part *pa
 static void show_place(struct playing *playing, size_t index, const char *text)
 {
 	const struct transcript *transcript = playing->transcript;
-	const struct script_outcome *outcome = player_outcome(playing->player);
 	unsigned line = 0;
 
 	playing->differences++;
@@ -68,12 +67,6 @@ static void show_place(struct playing *playing, size_t index, const char *text)
 			       .line;
 	file_put_escaped(playing->out, transcript->file, strlen(transcript->file));
 	(void)fprintf(playing->out, ":%u: %s", line, text);
-	if (outcome != NULL && outcome->rule != NULL) {
-		(void)fputs(" (", playing->out);
-		(void)fprintf(playing->out, _("answered by %s"), outcome->rule);
-		(void)fputc(')', playing->out);
-	}
-	(void)fputc('\n', playing->out);
 }
 
 static void show_context(const struct playing *playing, size_t index)
@@ -92,6 +85,7 @@ static int show_difference(struct playing *playing, size_t first, size_t end,
 			   const struct answer *answer)
 {
 	const struct transcript_step *steps = playing->transcript->steps + first;
+	const struct script_outcome *outcome = player_outcome(playing->player);
 	auto_free enum answer_edit *edits = NULL;
 	size_t count;
 	size_t expected = first;
@@ -102,6 +96,12 @@ static int show_difference(struct playing *playing, size_t first, size_t end,
 	if (r < 0)
 		return r;
 	show_place(playing, first, _("not what is expected"));
+	if (outcome != NULL && outcome->rule != NULL) {
+		(void)fputs(" (", playing->out);
+		(void)fprintf(playing->out, _("answered by %s"), outcome->rule);
+		(void)fputc(')', playing->out);
+	}
+	(void)fputc('\n', playing->out);
 	show_context(playing, first);
 	for (size_t i = 0; i < count; i++) {
 		switch (edits[i]) {
@@ -182,11 +182,11 @@ static int play_steps(struct playing *playing)
 		if (r < 0 || i == transcript->count)
 			break;
 		if (player_end(playing->player) != END_NONE) {
-			show_place(playing, i, _("the connection is closed before this"));
+			show_place(playing, i, _("the connection is closed before this\n"));
 			break;
 		}
 		if (playing->differences >= DIFFERENCES_MAX) {
-			show_place(playing, i, _("the rest was not played"));
+			show_place(playing, i, _("the rest was not played\n"));
 			break;
 		}
 		while (r == 0 && i < transcript->count &&

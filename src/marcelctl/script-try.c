@@ -104,12 +104,26 @@ static void passed(void *context, usec_t duration)
 	trial->moment += duration;
 }
 
+static const char *meaning_of(enum script_note note)
+{
+	switch (note) {
+	case NOTE_LOG:
+		return _("log:");
+	case NOTE_UNANSWERED:
+		return _("nobody answers this");
+	case NOTE_STOPPED:
+		return _("was given up: too much work");
+	case NOTE_OVERFLOW:
+		return _("a limit was passed, and there is no 'on overflow'");
+	}
+	abort();
+}
+
 static void noted(void *context, enum script_note note, const char *rule, const char *text,
 		  size_t length)
 {
 	struct trial *trial = context;
 
-	(void)note;
 	show(trial, false);
 	prompt_clear(trial->prompt);
 	(void)fputs("# ", stdout);
@@ -117,6 +131,9 @@ static void noted(void *context, enum script_note note, const char *rule, const 
 		file_put_escaped(stdout, rule, strlen(rule));
 		(void)fputs(": ", stdout);
 	}
+	(void)fputs(meaning_of(note), stdout);
+	if (length > 0)
+		(void)fputc(' ', stdout);
 	file_put_escaped(stdout, text, length);
 	(void)fputc('\n', stdout);
 }
@@ -180,6 +197,8 @@ static int step(struct trial *trial)
 			r = player_eof(trial->player);
 		break;
 	case PROMPT_TIME:
+		prompt_clear(trial->prompt);
+		transcript_write_time(stdout, player_due(trial->player));
 		r = player_time(trial->player);
 		break;
 	case PROMPT_ERROR:
