@@ -87,14 +87,25 @@ struct slot_turn *turn_amend(struct conversation *conversation)
 	return slot_next(conversation->slot.head);
 }
 
+/* Lets replies look as the framing in force wants them. */
+static void frame_replies(struct turn *turn)
+{
+	const struct framer *framer = &turn->conversation->framer;
+	const struct marcel_framing *framing = &framer->framing;
+	struct marcel_sink *sink = &turn->sink;
+
+	sink->line_end = line_end(framer);
+	sink->line_end_length = strlen(sink->line_end);
+	sink->prefix = framing->kind == MARCEL_FRAMING_PREFIX ? framer_prefix(framing) : 0;
+	sink->join = (framing->flags & MARCEL_FRAMING_JOIN) != 0 ? (char)framing->split : (char)0;
+}
+
 void turn_begin(struct turn *turn, struct conversation *conversation)
 {
 	struct slot_head *head = conversation->slot.head;
 	struct slot_turn *next = turn_amend(conversation);
 	uint64_t sent = atomic_load_explicit(&head->out_sent, memory_order_relaxed);
 	uint64_t read = atomic_load_explicit(&head->in_read, memory_order_relaxed);
-	const struct framer *framer = &conversation->framer;
-	const char *end = line_end(framer);
 	size_t used;
 
 	/* What was sent and what was answered needs no room any more. */
@@ -104,7 +115,7 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 	}
 	if (read == next->in_taken)
 		next->in_base = read;
-	next->framing = framer->framing;
+	next->framing = conversation->framer.framing;
 	used = (size_t)(next->out_end - next->out_base);
 	atomic_store_explicit(&head->in_flight, 1, memory_order_relaxed);
 	*turn = (struct turn){
@@ -120,20 +131,13 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 						 ? NULL
 						 : conversation->slot.far->out,
 				.spill_room = SLOT_FAR_OUT,
-				.line_end = end,
-				.line_end_length = strlen(end),
-				.prefix = framer->framing.kind == MARCEL_FRAMING_PREFIX
-						  ? framer_prefix(&framer->framing)
-						  : 0,
-				.join = (framer->framing.flags & MARCEL_FRAMING_JOIN) != 0
-						? (char)framer->framing.split
-						: 0,
 				.joined = (next->more & MORE_JOINED) != 0,
 				.said = said,
 				.note = noted,
 				.context = turn,
 			},
 	};
+	frame_replies(turn);
 }
 
 /* Sets or clears FLAG of *FLAGS. */
@@ -259,6 +263,9 @@ int turn_open(struct turn *turn)
 		return MARCEL_CONTINUE;
 	r = turn->conversation->responder->open(&seen);
 	take_over(turn, &seen);
+	/* Here it counts at once. */
+	turn->conversation->framer.framing = turn->next->framing;
+	frame_replies(turn);
 	return r;
 }
 

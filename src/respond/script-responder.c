@@ -170,6 +170,7 @@ static int script_open(struct marcel_conversation *conversation)
 	script_begin(face->script, hand_script_state(conversation), &used, seed);
 	header->script_used = (uint32_t)used;
 	hand_settle(conversation);
+	conversation->framing = face->script->manners.framing;
 	return 0;
 }
 

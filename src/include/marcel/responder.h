@@ -136,7 +136,8 @@ struct marcel_conversation {
 			   * Kept from call to call. */
 
 	/* More that is kept from call to call, and that a responder may change. */
-	struct marcel_framing framing; /* how the next message is found; zero in open() */
+	struct marcel_framing framing; /* how the next message is found; zero in open(), and for the
+					* greeting as set there */
 	bool holds;     /* no message is wanted now: respond() is not called before a call of wake()
 			 * has changed it. Time, stop and a broken connection come all the same */
 	bool owns_end;  /* end words and empty messages are messages like others */
