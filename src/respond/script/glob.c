@@ -367,6 +367,19 @@ static void put_byte(struct pattern *pattern, char byte)
 	put(pattern, (char[]){'\\', 'x', hex[b >> 4], hex[b & 15], '\0'});
 }
 
+/* Writes TOKEN, which is no byte. LAST: any bytes take what is left, at once. */
+static int put_token(struct pattern *pattern, const struct token *token, bool last,
+		     struct pattern_error *error)
+{
+	put(pattern, token->name != NULL ? "(" : "(?:");
+	put(pattern, last && token->kind == TOKEN_ANY ? ".*" : regexes[token->kind]);
+	put(pattern, ")");
+	if (token->name == NULL)
+		return 0;
+	return pattern_add_name(pattern, token->name, token->name_length,
+				(uint32_t)pattern->n_names + 1, token->offset, error);
+}
+
 static int to_regex(struct pattern *pattern, const struct tokens *tokens,
 		    struct pattern_error *error)
 {
@@ -384,14 +397,9 @@ static int to_regex(struct pattern *pattern, const struct tokens *tokens,
 			if (beginning == i)
 				pattern->own_beginning[beginning++] = token->byte;
 			put_byte(pattern, token->byte);
-			continue;
+		} else {
+			r = put_token(pattern, token, i + 1 == tokens->count, error);
 		}
-		put(pattern, token->name != NULL ? "(" : "(?:");
-		put(pattern, regexes[token->kind]);
-		put(pattern, ")");
-		if (token->name != NULL)
-			r = pattern_add_name(pattern, token->name, token->name_length,
-					     (uint32_t)pattern->n_names + 1, token->offset, error);
 	}
 	if (r < 0)
 		return r;

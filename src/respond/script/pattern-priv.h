@@ -35,22 +35,22 @@ struct name {
 };
 
 struct pattern {
-	enum shape shape;
-	enum pattern_kind kind;
-	unsigned flags;
-	bool nocase;
-	char *text; /* SHAPE_PARTS: the pieces; SHAPE_PCRE2: the regex */
-	size_t length;
-	/* What each message that matches begins with; folded if nocase. */
+	/* What each message that matches begins with; folded if nocase. First, with what else a
+	 * literal needs: they are looked at most. */
 	const char *beginning;
 	size_t beginning_length;
-	char *own_beginning; /* SHAPE_PCRE2: memory of it */
-	/* SHAPE_PARTS: one more piece than gaps. */
+	enum shape shape;
+	bool nocase;
+	size_t n_pieces; /* SHAPE_PARTS: one more than gaps */
 	struct piece *pieces;
-	size_t n_pieces;
-	pcre2_code *code;
 	struct name *names; /* of captures */
 	size_t n_names;
+	enum pattern_kind kind;
+	unsigned flags;
+	char *text; /* SHAPE_PARTS: the pieces; SHAPE_PCRE2: the regex */
+	size_t length;
+	char *own_beginning; /* SHAPE_PCRE2: memory of it */
+	pcre2_code *code;
 };
 
 /* Small letter of an ASCII letter; other bytes stay. */

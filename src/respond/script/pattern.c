@@ -137,13 +137,14 @@ static const char *find(const char *text, size_t length, const struct piece *pie
 static enum match match_parts(const struct pattern *pattern, const char *message, size_t length,
 			      struct capture captures[PATTERN_CAPTURES_MAX])
 {
-	const struct piece *last = &pattern->pieces[pattern->n_pieces - 1];
+	const struct piece *last;
 	size_t at = pattern->beginning_length;
 	size_t name = 0;
 	size_t end;
 
 	if (pattern->n_pieces == 1)
 		return length == at ? MATCH_YES : MATCH_NO;
+	last = &pattern->pieces[pattern->n_pieces - 1];
 	if (length - at < last->length)
 		return MATCH_NO;
 	end = length - last->length;
