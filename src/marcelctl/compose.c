@@ -14,7 +14,6 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "marcelctl/cut.h"
 #include "marcelctl/quote.h"
 #include "marcelctl/transcript.h"
 
@@ -312,7 +311,7 @@ static void write_frame(FILE *file, const struct composing *composing)
 	const struct cut *cut = &composing->cut;
 	char size[32];
 
-	if (composing->setup->any_framing && cut->framing != CUT_RAW)
+	if (composing->setup->framing != NULL && cut->framing != CUT_RAW)
 		return;
 	(void)fprintf(file, "frame %s",
 		      cut->framing == CUT_RAW    ? "raw"
@@ -438,7 +437,7 @@ int compose(const struct exchange *exchange, const struct compose_setup *setup,
 	struct composed composed = {.script = NULL};
 	int r;
 
-	r = cut_exchange(exchange, setup->raw, &composing.cut);
+	r = cut_exchange(exchange, setup->framing, &composing.cut);
 	if (r == 0)
 		r = make_turns(&composing);
 	if (r == 0)

@@ -9,15 +9,16 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
+#include "marcelctl/cut.h"
 #include "marcelctl/exchange.h"
 
 struct compose_setup {
 	const char *origin; /* where the exchange comes from, for a comment: one line */
-	bool any_framing;   /* lines are lines, whatever their end: the daemon's framing is right */
-	bool raw;           /* there are no lines: each event of the client is a message */
+	/* How messages end; NULL: as the exchange shows. With CUT_LF the script says nothing of
+	 * it, for the daemon's own framing is right. */
+	const enum cut_framing *framing;
 };
 
 /* What was composed; both texts are ended by NUL. */

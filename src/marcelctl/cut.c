@@ -317,9 +317,10 @@ static void fold_texts(struct cut *cut)
 	cut->count = to;
 }
 
-int cut_exchange(const struct exchange *exchange, bool raw, struct cut *ret_cut)
+int cut_exchange(const struct exchange *exchange, const enum cut_framing *framing,
+		 struct cut *ret_cut)
 {
-	struct cut cut = {.framing = raw ? CUT_RAW : framing_of(&exchange->client)};
+	struct cut cut = {.framing = framing != NULL ? *framing : framing_of(&exchange->client)};
 	struct cutting cutting = {.exchange = exchange, .cut = &cut};
 	int r = 0;
 

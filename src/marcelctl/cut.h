@@ -53,10 +53,11 @@ struct cut {
 #define CUT_GAP USEC_PER_SEC
 
 /*
- * Cuts EXCHANGE; RAW says that it has no lines, whatever its bytes. Returns 0 with *RET_CUT, which
- * cut_done() frees, or -ENOMEM.
+ * Cuts EXCHANGE by FRAMING, or, if that is NULL, by the framing that its first line shows. Returns
+ * 0 with *RET_CUT, which cut_done() frees, or -ENOMEM.
  */
-int cut_exchange(const struct exchange *exchange, bool raw, struct cut *ret_cut);
+int cut_exchange(const struct exchange *exchange, const enum cut_framing *framing,
+		 struct cut *ret_cut);
 void cut_done(struct cut *cut);
 
 /* The line end of FRAMING: "\n", "\r\n" or "". */

@@ -27,7 +27,8 @@ static const struct option options[] = {
 
 static int save(const struct journal_dialogue *dialogue, const char *id, const char *base)
 {
-	struct compose_setup setup = {.any_framing = true, .raw = dialogue->raw};
+	const enum cut_framing framing = dialogue->raw ? CUT_RAW : CUT_LF;
+	struct compose_setup setup = {.framing = &framing};
 	auto_free char *origin = NULL;
 	struct composed composed;
 	int status;

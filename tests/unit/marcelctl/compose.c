@@ -237,7 +237,8 @@ static void a_server_that_talks_alone(void **state)
 
 static void nothing_at_all(void **state)
 {
-	const struct compose_setup setup = {.origin = "A test.", .any_framing = true};
+	const enum cut_framing framing = CUT_LF;
+	const struct compose_setup setup = {.origin = "A test.", .framing = &framing};
 	struct composed composed = composed_from(NULL, 0, &setup);
 
 	(void)state;
