@@ -136,7 +136,14 @@ bool fault_token(struct parser *p, const char *expected, const char *const words
 			       token->length < 60 ? (int)token->length : 60, token->text);
 		(void)hint(meant, word, words, n);
 	}
-	return fault_at(p, token->spot, expected, "unexpected %s%s", found, meant);
+	/* What is missing at the end is missing there, not lines later. */
+	return fault_at(p, token->kind == TOKEN_END ? p->last_end : token->spot, expected,
+			"%s %s%s",
+			token->kind == TOKEN_WORD && n > 0 &&
+					!is_reserved(token->text, token->length)
+				? "unknown word"
+				: "unexpected",
+			found, meant);
 }
 
 void advance(struct parser *p)
@@ -392,6 +399,7 @@ void parse_source(struct parser *p, const struct source *source)
 	p->bytes_read += source->length;
 	p->lexer.at = header_length(source);
 	lexer_next(&p->lexer, &p->token);
+	p->last_end = p->token.spot;
 	if (p->bytes_read > SCRIPT_BYTES_MAX)
 		(void)fault_at(p, p->token.spot, "fewer includes",
 			       "the script is more than %zu bytes with what it includes",
