@@ -149,7 +149,7 @@ static void add_line(struct run *run, const struct instruction *instruction)
 		length--;
 	}
 	add(run, instruction, line, length);
-	add(run, instruction, "\r\n" + (2 - end), end);
+	add(run, instruction, &"\r\n"[2 - end], end);
 }
 
 /* Whether the message closes the collect. */

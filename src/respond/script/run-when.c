@@ -80,7 +80,7 @@ static int compare(struct run *run, const struct expression *expression, int *re
 	const struct expression *all = run->script->expressions;
 	struct expansion left = {.bytes = NULL}, right = {.bytes = NULL};
 	char left_digits[24], right_digits[24];
-	struct span a, b;
+	struct span a = {.bytes = ""}, b = {.bytes = ""};
 	int r = leaf(run, &all[expression->left], left_digits, &left, &a);
 
 	if (r == 0)

@@ -270,7 +270,8 @@ static void tell(struct run *run)
 	outcome->collects = state->now.how == SUSPENDED_COLLECT ||
 			    state->below.how == SUSPENDED_COLLECT;
 	outcome->owns_end = run->script->manners.ends || silent || outcome->collects;
-	outcome->silent = silent || run_farewell(run->script) == MARCEL_CLOSE;
+	outcome->silent = (state->flags & STATE_DROPPED) != 0 ||
+			  run_farewell(run->script) == MARCEL_CLOSE;
 	outcome->wake_at = time_of_wake(run);
 	outcome->hand = NULL;
 	if (state->now.how == SUSPENDED_HAND)
