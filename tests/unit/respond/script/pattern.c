@@ -460,13 +460,132 @@ static void test_covers(void **state)
 	}
 }
 
+/* Numbers that are the same in each run. */
+static uint32_t draw(uint64_t *seed, uint32_t limit)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(*seed >> 33) % limit;
+}
+
+/* Some of WORDS, N of them, one after another. */
+static void draw_text(uint64_t *seed, char text[128], const char *const words[], uint32_t n,
+		      uint32_t max)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (uint32_t left = draw(seed, max + 1); left > 0; left--) {
+		const char *word = words[draw(seed, n)];
+
+		assert_true(used + strlen(word) < 128);
+		(void)memcpy(text + used, word, strlen(word) + 1);
+		used += strlen(word);
+	}
+}
+
+/* Whether both do the same with some random messages. */
+static void compare(uint64_t *seed, const char *text, const struct pattern *a,
+		    const struct pattern *b)
+{
+	static const char *const letters[] = {"a", "A", "b", "|", ".", "1"};
+
+	for (int i = 0; i < 20; i++) {
+		char message[128];
+		char outcome_a[512];
+		char outcome_b[512];
+
+		draw_text(seed, message, letters, 6, 7);
+		outcome(a, message, strlen(message), outcome_a, sizeof(outcome_a));
+		outcome(b, message, strlen(message), outcome_b, sizeof(outcome_b));
+		if (strcmp(outcome_a, outcome_b) != 0)
+			fail_msg("'%s' with '%s' gives '%s' and '%s'", text, message, outcome_a,
+				 outcome_b);
+	}
+}
+
+/* A regex and the same in a group, which hides what it begins with. */
+static void test_random_regexes(void **state)
+{
+	static const char *const words[] = {
+		"a",   "A",   "b",   "a",    "ab",   "|",    ".",   "?",     "*",     "+",
+		"{0}", "{2}", "\\.", "\\|",  "\\d",  "[ab]", "[|]", "[^]|]", "(",     "(?:",
+		")",   "^",   "$",   "(?i)", "(?#|", "\\Q",  "\\E", "(?=",   "(?<x>", "\\x61",
+	};
+	uint64_t seed = 11;
+	size_t compared = 0;
+
+	(void)state;
+	while (compared < 3000) {
+		struct pattern *patterns[2] = {NULL, NULL};
+		struct pattern_error error;
+		char text[128];
+		char grouped[160];
+		unsigned flags = draw(&seed, 3) == 0 ? I : 0;
+		int n;
+
+		draw_text(&seed, text, words, sizeof(words) / sizeof(words[0]), 8);
+		n = snprintf(grouped, sizeof(grouped), "(?:%s)", text);
+		if (pattern_compile(R, text, strlen(text), flags, &patterns[0], &error) == 0 &&
+		    pattern_compile(R, grouped, (size_t)n, flags, &patterns[1], &error) == 0) {
+			compare(&seed, text, patterns[0], patterns[1]);
+			compared++;
+		}
+		pattern_free(patterns[0]);
+		pattern_free(patterns[1]);
+	}
+}
+
+/* A glob, compared by pieces or not, and the regex that it stands for. */
+static void test_random_globs(void **state)
+{
+	static const char *const words[] = {"a", "b", "A", "*", "{x}", "{y}", "|", "ab", "1", "?"};
+	static const char *const regexes[] = {"a",         "b",   "A",  ".*?", "(?<x>.*?)",
+					      "(?<y>.*?)", "\\|", "ab", "1",   "."};
+	uint64_t seed = 12;
+	size_t compared = 0;
+
+	(void)state;
+	while (compared < 3000) {
+		struct pattern *patterns[2] = {NULL, NULL};
+		struct pattern_error error;
+		char glob[128] = "";
+		char regex[128] = "";
+		unsigned flags = draw(&seed, 3) == 0 ? I : 0;
+		/* One in two has no "?", which makes it a regex at once. */
+		uint32_t limit = 9 + draw(&seed, 2);
+
+		for (uint32_t left = draw(&seed, 9); left > 0; left--) {
+			uint32_t word = draw(&seed, limit);
+
+			(void)memcpy(glob + strlen(glob), words[word], strlen(words[word]) + 1);
+			(void)memcpy(regex + strlen(regex), regexes[word],
+				     strlen(regexes[word]) + 1);
+		}
+		(void)memcpy(regex + strlen(regex), "\\z", 3);
+		if (pattern_compile(G, glob, strlen(glob), flags, &patterns[0], &error) == 0) {
+			assert_int_equal(pattern_compile(R, regex, strlen(regex),
+							 flags | PATTERN_DOTALL, &patterns[1],
+							 &error),
+					 0);
+			if (pattern_captures(patterns[0]) < 2 ||
+			    strcmp(pattern_capture_name(patterns[0], 0), "x") == 0) {
+				compare(&seed, glob, patterns[0], patterns[1]);
+				compared++;
+			}
+		}
+		pattern_free(patterns[0]);
+		pattern_free(patterns[1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_matches), cmocka_unit_test(test_zero_bytes),
-		cmocka_unit_test(test_errors),  cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_hostile), cmocka_unit_test(test_long),
-		cmocka_unit_test(test_covers),
+		cmocka_unit_test(test_matches),      cmocka_unit_test(test_zero_bytes),
+		cmocka_unit_test(test_errors),       cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_hostile),      cmocka_unit_test(test_long),
+		cmocka_unit_test(test_covers),       cmocka_unit_test(test_random_regexes),
+		cmocka_unit_test(test_random_globs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
