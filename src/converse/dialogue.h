@@ -53,6 +53,8 @@ struct face {
 	char *listen; /* addresses to bind when started by hand, separated by spaces; may be empty
 		       */
 
+	char *script; /* the script responder's file, instead of [script] file; may be empty */
+
 	/* The responder, and what its load() made of the settings of its section. */
 	char *responder_name;
 	const struct marcel_responder_ops *responder;

@@ -93,12 +93,18 @@ static int load_responder(const struct config *config, struct face *face, const 
 			  struct report *report)
 {
 	const struct marcel_responder_ops *ops = responder_find(face->responder_name);
+	const struct marcel_setting own = {.name = "file", .value = face->script};
 	struct marcel_settings settings = settings_of(config, file, ops);
 	const size_t told = report->count;
 	char buffer[128];
 	void *shared = NULL;
 	int r = 0;
 
+	/* A listener's own script stands in for the one key that section has. */
+	if (face->script[0] != '\0' && strcmp(ops->name, "script") == 0) {
+		settings.settings = &own;
+		settings.count = 1;
+	}
 	if (ops->load != NULL)
 		r = ops->load(&settings, tell_fault, report, &shared);
 	if (r == -ENOMEM)
@@ -122,7 +128,8 @@ static bool has_failed(const struct config *config, size_t face)
 	for (size_t i = 0; i < face; i++)
 		if (config->faces[i].responder == NULL &&
 		    strcmp(config->faces[i].responder_name, config->faces[face].responder_name) ==
-			    0)
+			    0 &&
+		    strcmp(config->faces[i].script, config->faces[face].script) == 0)
 			return true;
 	return false;
 }

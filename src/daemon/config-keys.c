@@ -69,6 +69,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
 
 	{ "listen",	    CONFIG_LISTENER, "", CONFIG_ADDRESSES,
 	  FACE(listen), RANGE(0, UINT64_MAX) },
+	{ "script",	    CONFIG_LISTENER, "", CONFIG_TEXT,
+	  FACE(script) },
 };
 /* clang-format on */
 

@@ -44,7 +44,7 @@ struct config_key {
 };
 
 enum {
-	CONFIG_N_KEYS = 19
+	CONFIG_N_KEYS = 20
 };
 
 /* Keys of one section stand together, in the order in which they are printed. */
