@@ -151,7 +151,7 @@ static const struct {
 	 "x.ini:2: transcript is one of full, sizes, off, not 'yes'\n"},
 	{BYTES("[dialogue]\nresponder = ecko\n"),
 	 "x.ini:2: responder is one of echo, script, not 'ecko' (did you mean 'echo'?)\n"},
-	{BYTES("[dialogue]\nresponder =\n"), "x.ini:2: responder is one of echo, not ''\n"},
+	{BYTES("[dialogue]\nresponder =\n"), "x.ini:2: responder is one of echo, script, not ''\n"},
 	{BYTES("[listener a]\nresponder = smtp\n"),
 	 "x.ini:2: responder is one of echo, not 'smtp'\n"},
 	{BYTES("[dialogue]\nraw_pause = 5 apples\n"),
