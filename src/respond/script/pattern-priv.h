@@ -110,8 +110,8 @@ struct workplace {
 	pcre2_match_data *data;       /* for GROUPS_MAX groups */
 	size_t held;                  /* bytes that PCRE2 has allocated for it */
 	/* For the callout, reset by workplace_take(). */
-	uint64_t calls;
-	uint64_t started; /* nanoseconds of the thread's processor time */
+	uint64_t steps;   /* since the clock was looked at */
+	uint64_t started; /* nanoseconds of the thread's processor time; 0: not looked at yet */
 };
 
 /* A workplace of the caller's until it is given back; NULL if there is no memory. Any thread. */

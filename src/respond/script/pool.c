@@ -20,9 +20,10 @@
 
 /* A compare may take so much of its thread's processor time... */
 #define BUDGET_NSEC UINT64_C(8000000)
-/* ...which is looked at once in so many steps: each may take as long as reading the message once.
- */
+/* ...which is looked at once in so many steps. A step may take as long as reading the message, so
+ * it counts once more for each STEP_BYTES of that. */
 #define STEPS_BETWEEN 32
+#define STEP_BYTES    65536
 
 static struct {
 	struct lock lock;
@@ -43,11 +44,12 @@ static int busy(pcre2_callout_block *block, void *context)
 {
 	struct workplace *place = context;
 
-	(void)block;
-	if (++place->calls % STEPS_BETWEEN != 0)
+	place->steps += 1 + block->subject_length / STEP_BYTES;
+	if (place->steps < STEPS_BETWEEN)
 		return 0;
+	place->steps = 0;
 	/* Most compares are done before the clock is looked at. */
-	if (place->calls == STEPS_BETWEEN) {
+	if (place->started == 0) {
 		place->started = processor_time();
 		return 0;
 	}
@@ -123,8 +125,10 @@ struct workplace *workplace_take(void)
 	lock_drop(&pool.lock);
 	if (place == NULL)
 		place = workplace_new();
-	if (place != NULL)
-		place->calls = 0;
+	if (place != NULL) {
+		place->steps = 0;
+		place->started = 0;
+	}
 	return place;
 }
 

@@ -188,6 +188,7 @@ static const struct {
 	{R, 0, "ab(?i:c|d)", "abD", ""},
 	{R, I, "HELO", "helo x", ""},
 	{R, 0, "ab[[:alpha:]|]|c", "c", ""},
+	{R, 0, "a[[:alpha:](]|c", "c", ""},
 	{R, 0, "a\\|b", "a|b", ""},
 };
 
