@@ -153,7 +153,7 @@ static const struct {
 	 "x.ini:2: responder is one of echo, script, not 'ecko' (did you mean 'echo'?)\n"},
 	{BYTES("[dialogue]\nresponder =\n"), "x.ini:2: responder is one of echo, script, not ''\n"},
 	{BYTES("[listener a]\nresponder = smtp\n"),
-	 "x.ini:2: responder is one of echo, not 'smtp'\n"},
+	 "x.ini:2: responder is one of echo, script, not 'smtp'\n"},
 	{BYTES("[dialogue]\nraw_pause = 5 apples\n"),
 	 "x.ini:2: raw_pause is a duration such as '400ms' or '5min 30s', not '5 apples'\n"},
 	{BYTES("[dialogue]\nidle_timeout = 30min ; a comment?\n"),
