@@ -28,6 +28,17 @@ def examples():
                                id=f"line {number}")
 
 
+def test_tutorial(tmp_path):
+    """The transcript of the page's first part is that of its last script."""
+    script = next(param.values[0] for param in examples() if '"TILL {till:int}"' in param.values[0])
+    (tmp_path / "counter.script").write_text(script)
+    text = re.search(r"^S> .*?^X>$", MANUAL.read_text(), re.M | re.S)[0]
+    (tmp_path / "counter.transcript").write_text(text + "\n")
+    result = run(MARCELCTL, "script", "test", tmp_path / "counter.script",
+                 tmp_path / "counter.transcript")
+    assert result.returncode == 0, (result.stdout + result.stderr).decode()
+
+
 def test_all_are_there():
     assert NAMES == ["dict", "finger", "gopher", "greeting", "http", "imap", "pop3", "scpi", "smtp",
                      "whois"]
