@@ -27,6 +27,21 @@ static struct spot origin_spot(const struct draft_variable *variable, unsigned w
 	return variable->origin_spots[n];
 }
 
+/* `errors` is a list, also where nothing is added to it. */
+static void check_errors(struct parser *p, struct draft_variable *variable)
+{
+	unsigned others = variable->origins & ~(unsigned)(ORIGIN_ADD | ORIGIN_UNKNOWN);
+
+	if (strcmp(variable->variable.name, "errors") != 0 || has(variable, ORIGIN_ADD))
+		return;
+	variable->origins |= (unsigned)ORIGIN_ADD;
+	if (others != 0)
+		(void)fault_at(p, origin_spot(variable, others), "another name",
+			       "'errors' is the list of what properties complain of");
+	/* Told once. */
+	variable->origins &= ~others;
+}
+
 /* A list is only added to, a property only set. */
 static void check_kind(struct parser *p, const struct draft_variable *variable)
 {
@@ -143,19 +158,36 @@ static bool repeats(const struct rule *earlier, const struct rule *later)
 	       (later->kind != RULE_IDLE || earlier->period == later->period);
 }
 
+/* BEFORE[i]: the rule of the same scope before rule i, or NONE. */
+static uint32_t *chain_rules(struct parser *p)
+{
+	uint32_t *before = arena_array(p->scratch, p->n_rules, sizeof(uint32_t));
+	uint32_t *last = arena_array(p->scratch, p->n_scopes, sizeof(uint32_t));
+
+	if (before == NULL || last == NULL)
+		return NULL;
+	for (size_t i = 0; i < p->n_scopes; i++)
+		last[i] = NONE;
+	for (size_t i = 0; i < p->n_rules; i++) {
+		before[i] = last[p->rules[i].scope];
+		last[p->rules[i].scope] = (uint32_t)i;
+	}
+	return before;
+}
+
 static void check_reached(struct parser *p)
 {
+	const uint32_t *before = chain_rules(p);
 	size_t comparisons = 0;
 
-	for (size_t i = 0; i < p->n_rules; i++) {
+	for (size_t i = 0; before != NULL && i < p->n_rules; i++) {
 		const struct draft_rule *later = &p->rules[i];
 
-		for (size_t k = 0; k < i && comparisons < COMPARISONS_MAX; k++) {
+		for (uint32_t k = before[i]; k != NONE && comparisons < COMPARISONS_MAX;
+		     k = before[k]) {
 			const struct draft_rule *earlier = &p->rules[k];
 
 			comparisons++;
-			if (earlier->scope != later->scope)
-				continue;
 			if (later->rule.pattern == NULL
 				    ? repeats(&earlier->rule, &later->rule)
 				    : takes_all(&earlier->rule) &&
@@ -167,6 +199,17 @@ static void check_reached(struct parser *p)
 		}
 		if (p->faults->warnings >= FAULTS_MAX)
 			return;
+	}
+}
+
+/* A conversation begins only once, in the first state. */
+static void check_connect(struct parser *p)
+{
+	for (size_t i = 0; i < p->n_rules; i++) {
+		if (p->rules[i].rule.kind == RULE_CONNECT && p->rules[i].scope > 1)
+			warn_at(p, p->rules[i].spot, "it in the first state or outside of states",
+				"this never happens: a conversation begins in state '%s'",
+				p->scopes[1].name);
 	}
 }
 
@@ -203,8 +246,7 @@ void check_script(struct parser *p)
 	for (size_t i = 0; i < p->n_variables; i++) {
 		struct draft_variable *variable = &p->variables[i];
 
-		if (strcmp(variable->variable.name, "errors") == 0 && variable->origins == 0)
-			variable->origins = ORIGIN_ADD;
+		check_errors(p, variable);
 		check_variable(p, variable);
 		finish_variable(variable);
 	}
@@ -212,5 +254,6 @@ void check_script(struct parser *p)
 	if (out_of_memory(p) || p->faults->errors > 0)
 		return;
 	check_reached(p);
+	check_connect(p);
 	check_used(p);
 }

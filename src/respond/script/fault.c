@@ -92,8 +92,11 @@ static char *keep_line(const struct fault_site *site, size_t *ret_cut)
 	line = malloc(end - start + 1);
 	if (line == NULL)
 		return NULL;
-	for (size_t i = start; i < end; i++)
-		line[i - start] = site->line[i] != '\0' ? site->line[i] : '?';
+	for (size_t i = start; i < end; i++) {
+		line[i - start] = '?';
+		if (site->line[i] != '\0')
+			line[i - start] = site->line[i];
+	}
 	line[end - start] = '\0';
 	*ret_cut = start;
 	return line;

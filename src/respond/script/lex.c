@@ -52,7 +52,9 @@ void lexer_init(struct lexer *lexer, const struct source *source)
 /* The byte N bytes on; NUL after the end, where no rule looks for a NUL. */
 static char peek(const struct lexer *lexer, size_t n)
 {
-	return n < lexer->source->length - lexer->at ? lexer->source->text[lexer->at + n] : '\0';
+	if (n >= lexer->source->length - lexer->at)
+		return '\0';
+	return lexer->source->text[lexer->at + n];
 }
 
 static bool at_end(const struct lexer *lexer)

@@ -127,15 +127,28 @@ static bool ends_actions(struct parser *p)
 		!is_word(p, "frame"));
 }
 
+/* Whether the action whose code begins at START ends the rule in any case. */
+static bool is_last(const struct parser *p, size_t start)
+{
+	return p->n_code == start + 2 && p->code[start].kind == DRAFT_NOTHING &&
+	       (p->code[start + 1].in.action == ACTION_CLOSE ||
+		p->code[start + 1].in.action == ACTION_RESET);
+}
+
 bool parse_actions(struct parser *p)
 {
 	if (ends_actions(p))
 		return fault_token(p, "an action: say, send, ignore, goto, ...", NULL, 0);
 	do {
+		size_t start = p->n_code;
+
 		if (!parse_action(p))
 			return false;
 		while (take_mark(p, MARK_SEMICOLON)) {
 		}
+		if (is_last(p, start) && !ends_actions(p))
+			warn_at(p, p->token.spot, "nothing more",
+				"this is never done: the rule ends before it");
 	} while (!ends_actions(p));
 	if (p->depth == 0 && is_mark(p, MARK_BAR))
 		return fault_at(p, p->token.spot,

@@ -168,7 +168,7 @@ bool parse_end(struct parser *p)
 	kept = arena_array(p->keep, p->manners.n_end_words, sizeof(char *));
 	if (kept == NULL)
 		return false;
-	for (size_t i = 0; i < p->manners.n_end_words; i++)
+	for (size_t i = 0; found != NULL && i < p->manners.n_end_words; i++)
 		kept[i] = found[i];
 	p->manners.end_words = kept;
 	return true;

@@ -21,7 +21,7 @@
 #include "respond/script/source.h"
 
 /* Limits that program.h does not name. */
-#define SCRIPT_DEPTH_MAX   32                      /* groups, parentheses, else within each other */
+#define SCRIPT_DEPTH_MAX   64                      /* groups, parentheses, else within each other */
 #define SCRIPT_CODE_MAX    ((size_t)200000)        /* instructions */
 #define SCRIPT_TEXTS_MAX   2000                    /* text blocks */
 #define SCRIPT_REPLIES_MAX 100000                  /* lines of a plain list */

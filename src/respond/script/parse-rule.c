@@ -111,6 +111,25 @@ static bool is_fixed(struct parser *p, enum pattern_kind kind, const char *text,
 	return true;
 }
 
+/* A pattern that is wrong: what it would probably have captured is not told as undefined. */
+static void guess_captures(struct parser *p, const char *text, size_t length, struct spot spot)
+{
+	for (size_t i = 1; i < length; i++) {
+		size_t n = 0;
+
+		if (text[i - 1] != '{' && text[i - 1] != '<')
+			continue;
+		while (i + n < length && (text[i + n] == '_' || text[i + n] == '-' ||
+					  (text[i + n] >= '0' && text[i + n] <= '9') ||
+					  (text[i + n] >= 'A' && text[i + n] <= 'Z') ||
+					  (text[i + n] >= 'a' && text[i + n] <= 'z')))
+			n++;
+		if (n > 0 && (text[i] < '0' || text[i] > '9') && text[i] != '-' &&
+		    !is_reserved(text + i, n) && !is_builtin(text + i, n) && n <= SCRIPT_NAME_MAX)
+			(void)variable_set(p, text + i, n, spot, ORIGIN_UNKNOWN);
+	}
+}
+
 bool compile_pattern(struct parser *p, enum pattern_kind kind, const char *text, size_t length,
 		     struct spot spot, unsigned flags)
 {
@@ -127,10 +146,12 @@ bool compile_pattern(struct parser *p, enum pattern_kind kind, const char *text,
 		p->scratch->failed = true;
 		return false;
 	}
-	if (r < 0)
+	if (r < 0) {
+		guess_captures(p, text, length, spot);
 		return fault_at(p, spot_after(spot, error.offset < length ? error.offset : length),
 				error.expected[0] != '\0' ? error.expected : NULL, "%s",
 				error.text);
+	}
 	return name_captures(p, text, length, spot);
 }
 

@@ -85,7 +85,7 @@ bool parse_clear(struct parser *p, struct spot spot)
 /* until STRING | until empty | (N | ${reference}) bytes */
 static bool parse_extent(struct parser *p, struct instruction *in)
 {
-	struct spot spot = p->token.spot;
+	struct spot spot;
 
 	if (take_word(p, "until")) {
 		if (take_word(p, "empty")) {

@@ -213,8 +213,7 @@ bool make_room(struct parser *p, void **array, size_t n, size_t *capacity, size_
 bool enter(struct parser *p)
 {
 	if (++p->depth > SCRIPT_DEPTH_MAX)
-		return fault_at(p, p->token.spot, "fewer levels", "nested more than %d deep",
-				SCRIPT_DEPTH_MAX);
+		return fault_at(p, p->token.spot, "fewer levels", "nested too deep");
 	return true;
 }
 
@@ -229,8 +228,8 @@ static bool parse_always(struct parser *p)
 
 static bool parse_state(struct parser *p)
 {
+	const char *name = NULL;
 	struct spot spot;
-	const char *name;
 	uint32_t known;
 
 	advance(p);
@@ -286,7 +285,7 @@ static bool include_source(struct parser *p, const struct source *source, struct
 
 static bool parse_include(struct parser *p)
 {
-	const struct source *source;
+	const struct source *source = NULL;
 	struct spot spot;
 	const char *path;
 	const char *name;
@@ -311,10 +310,10 @@ static bool parse_include(struct parser *p)
 		return fault_at(p, spot, NULL, "all files of the script are more than %zu bytes",
 				SCRIPT_BYTES_MAX);
 	if (r < 0) {
-		char text[128];
+		char text[SOURCE_ERROR_SIZE];
 
 		return fault_at(p, spot, "a file that can be read", "can't read '%s': %s", path,
-				strerror_r(-r, text, sizeof(text)));
+				source_error(r, text));
 	}
 	return include_source(p, source, spot);
 }

@@ -133,7 +133,7 @@ int script_load(const char *file, bool (*knows)(const char *responder), struct f
 {
 	const struct source *source;
 	struct loading loading;
-	char text[128];
+	char text[SOURCE_ERROR_SIZE];
 	int r = begin(&loading, knows, faults);
 
 	if (r < 0)
@@ -144,7 +144,7 @@ int script_load(const char *file, bool (*knows)(const char *responder), struct f
 		tell(faults, file, "a script has at most %zu bytes", SCRIPT_BYTES_MAX);
 		r = -EINVAL;
 	} else if (r < 0 && r != -ENOMEM) {
-		tell(faults, file, "can't read it: %s", strerror_r(-r, text, sizeof(text)));
+		tell(faults, file, "can't read it: %s", source_error(r, text));
 		r = -EINVAL;
 	}
 	return end(&loading, r < 0 ? r : make(&loading), ret_script);

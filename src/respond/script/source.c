@@ -87,6 +87,13 @@ int sources_get(struct sources *sources, const char *name, const struct source *
 	return sources->reads_files ? read_file(sources, name, ret_source) : -ENOENT;
 }
 
+const char *source_error(int r, char buffer[SOURCE_ERROR_SIZE])
+{
+	if (r == -ENOTSUP)
+		return "it is no plain file";
+	return strerror_r(-r, buffer, SOURCE_ERROR_SIZE);
+}
+
 const char *sources_path(struct sources *sources, const char *file, const char *name, size_t length)
 {
 	const char *slash = strrchr(file, '/');

@@ -45,6 +45,10 @@ int sources_add(struct sources *sources, const char *name, const char *text, siz
  */
 int sources_get(struct sources *sources, const char *name, const struct source **ret_source);
 
+/* What is wrong with a file that sources_get() gave R for; may use BUFFER. */
+#define SOURCE_ERROR_SIZE 128
+const char *source_error(int r, char buffer[SOURCE_ERROR_SIZE]);
+
 /* The path of NAME, LENGTH bytes, as FILE means it: beside it, unless it begins with a slash. It
  * lies in the arena `scratch`; NULL without memory. */
 const char *sources_path(struct sources *sources, const char *file, const char *name,

@@ -251,14 +251,18 @@ static bool read_variable(struct parser *p, const char *name, size_t length, str
 	bool is_length = part->n_filters > 0 && part->filters[0] == FILTER_LENGTH;
 
 	part->kind = PART_VARIABLE;
+	if (p->in_let) {
+		uint32_t known = variable_find(p, name, length, spot);
+
+		if (known == NONE)
+			return false;
+		if ((p->variables[known].origins & (unsigned)ORIGIN_LET) == 0)
+			return fault_at(p, spot, "a variable of a let before this one",
+					"'%.*s' has no value yet when the script is loaded",
+					(int)length, name);
+	}
 	part->variable = variable_use(p, name, length, spot, is_length ? USE_LENGTH : USE_VALUE);
-	if (part->variable == NONE)
-		return false;
-	if (p->in_let && (p->variables[part->variable].origins & (unsigned)ORIGIN_LET) == 0)
-		return fault_at(p, spot, "a variable of a let before this one",
-				"'%.*s' has no value yet when the script is loaded", (int)length,
-				name);
-	return true;
+	return part->variable != NONE;
 }
 
 bool parse_reference(struct parser *p, const char *bytes, size_t length, struct spot spot,
@@ -324,10 +328,12 @@ bool parse_text(struct parser *p, const char *bytes, size_t length, struct spot 
 		return false;
 	for (size_t i = 0; i < length; i += n) {
 		struct spot at = spot_after(spot, i);
-		char next = i + 1 < length ? bytes[i + 1] : '\0';
+		char next = '\0';
 		char byte = bytes[i];
 
 		n = 1;
+		if (i + 1 < length)
+			next = bytes[i + 1];
 		if (form == FORM_QUOTED && byte == '\\') {
 			n = read_escape(p, bytes + i, length - i, at, &byte);
 		} else if (form == FORM_BLOCK && byte == '\\' && (next == '$' || next == '\\')) {

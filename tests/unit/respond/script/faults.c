@@ -36,11 +36,10 @@ static bool knows(const char *responder)
 static size_t unmark(const char *marked, char *script, size_t size, unsigned *ret_line,
 		     unsigned *ret_column)
 {
-	size_t length = strlen(HEADER);
+	size_t length = (size_t)snprintf(script, size, "%s", HEADER);
 	unsigned column = 1;
 	unsigned line = 2;
 
-	(void)memcpy(script, HEADER, length);
 	for (; *marked != '\0'; marked++) {
 		if (*marked == '@') {
 			*ret_line = line;
@@ -152,7 +151,7 @@ static const struct wrong beginnings[] = {
 	{"include @\"\"", "no file's name", NULL},
 	{"include @\"no/such/file\"", "can't read 'no/such/file': No such file", NULL},
 	{"include @\"/\"", "can't read '/': Is a directory", NULL},
-	{"include @\"/dev/zero\"", "can't read '/dev/zero'", NULL},
+	{"include @\"/dev/zero\"", "can't read '/dev/zero': it is no plain file", NULL},
 	{"state @on", "'on' is a word of the language", "the name of a state"},
 	{"state @\"a\"", "unexpected \"a\"", "the name of a state"},
 	{"state a\nstate @a", "'a' was there already, in t.script:2", NULL},
@@ -212,6 +211,7 @@ static const struct wrong rules[] = {
 	 NULL},
 	{"on \"{@l}\" add l 1", "'l' is a list", NULL},
 	{"let x = 1\non 'a' shift @x", "'x' is no list", NULL},
+	{"let @errors = 1", "'errors' is the list", NULL},
 	{"on 'a' clear @x", "undefined variable 'x'", NULL},
 	{"on 'a' collect b @\"x\"", "unexpected \"x\"", "until"},
 	{"on 'a' collect b until @5", "unexpected 5", "in quotes"},
@@ -330,16 +330,14 @@ static void test_long_line(void **state)
 	static char text[1024 * 1024];
 	struct faults faults;
 	char buffer[1024];
-	size_t length = strlen(HEADER);
+	size_t length = (size_t)snprintf(text, sizeof(text), "%s", HEADER);
 
 	(void)state;
-	(void)memcpy(text, HEADER, length);
-	while (length + 24 < sizeof(text)) {
-		(void)memcpy(text + length, "on 'a' say \"\xE2\x82\xAC\"   ", 19);
-		length += 19;
-	}
-	(void)memcpy(text + length, "%%%%", 4);
-	read_wrong(text, length + 4, &faults);
+	while (length + 24 < sizeof(text))
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s",
+					   "on 'a' say \"\xE2\x82\xAC\"   ");
+	length += (size_t)snprintf(text + length, sizeof(text) - length, "%s", "%%");
+	read_wrong(text, length, &faults);
 	assert_true(fault_format(&faults.list[0], buffer, sizeof(buffer)) < 600);
 	assert_int_equal(faults.list[0].where.line, 2);
 	assert_non_null(strstr(buffer, "\n    2 | ..."));
@@ -394,12 +392,15 @@ static const struct wrong warnings[] = {
 	{"otherwise ignore\n@otherwise close", "never reached", NULL},
 	{"on connect ignore\non @connect close", "never reached", NULL},
 	{"state a\non 'x' ignore\nstate @b\non 'x' ignore", "nobody goes to state 'b'", "a goto"},
+	{"state a on 'x' goto b\nstate b on @connect ignore on 'y' goto a", "'a'", NULL},
+	{"on 'a' {close @say \"x\"}", "never done", NULL},
 	{"let @x = 1\non 'a' ignore", "'x' gets a value, but is never used", NULL},
 	{"on 'a' set @x 1; clear x", "'x' gets a value, but is never used", NULL},
 	{"text @t <<E\nE\non 'a' ignore", "nobody says text 't'", NULL},
 };
 
 static const char *const silent[] = {
+	"on 'a' {close} when 1 == 1; reset when turn > 1 say \"x\"",
 	"on 'A' when 1 == 1 ignore\non 'A' ignore",
 	"always on 'A' ignore\nstate a on 'A' ignore",
 	"on 'AB' ignore\non \"A*\" ignore",
