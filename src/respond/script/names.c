@@ -51,7 +51,7 @@ uint32_t variable_find(struct parser *p, const char *name, size_t length, struct
 	for (size_t i = 0; i < p->n_variables; i++) {
 		const char *known = p->variables[i].variable.name;
 
-		if (strncmp(known, name, length) == 0 && known[length] == '\0')
+		if (strlen(known) == length && memcmp(known, name, length) == 0)
 			return (uint32_t)i;
 	}
 	if (!may_be_variable(p, name, length, spot))
