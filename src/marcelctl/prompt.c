@@ -169,6 +169,8 @@ static enum prompt_result read_terminal(struct prompt *prompt, char **ret_line, 
 	prompt->shown = true;
 	if (begun != NULL)
 		el_push(prompt->edit, begun);
+	/* The prompt is not shown before keys are read as keys. */
+	(void)el_set(prompt->edit, EL_PREP_TERM, 1);
 	line = el_gets(prompt->edit, &length);
 	if (prompt->late) {
 		keep_begun(prompt);

@@ -92,6 +92,7 @@ static void take(struct relay *relay, struct relay_way *way)
 
 		/* The other side is to see what happened here. */
 		(void)setsockopt(way->to, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+		way->shut = true;
 		relay->over = true;
 	}
 }
