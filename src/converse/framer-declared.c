@@ -69,9 +69,19 @@ static void learn_line_end(struct framer *framer, size_t size)
 		framer->line_end = size == 2 ? LINE_END_CRLF : LINE_END_LF;
 }
 
+/* How many of the LENGTH bytes at BYTES are blanks in front of something. */
+static size_t blanks(const char *bytes, size_t length)
+{
+	size_t n = 0;
+
+	while (n < length && (bytes[n] == ' ' || bytes[n] == '\t'))
+		n++;
+	return n;
+}
+
 /*
- * A message from FRONT bytes on up to AT, where END bytes end it: a separator if PART. Of the parts
- * of a line the blanks in front don't count, and empty ones are none.
+ * A message that ends at AT, where END bytes end it: a separator if PART. Of the parts of a line
+ * the blanks in front don't count, and empty ones are none.
  */
 static enum framer_result line(struct framer *framer, const char *bytes, size_t at, size_t end,
 			       bool part, struct frame *ret)
@@ -83,9 +93,7 @@ static enum framer_result line(struct framer *framer, const char *bytes, size_t 
 	};
 
 	if (framer->framing.split != 0) {
-		while (frame.start < at &&
-		       (bytes[frame.start] == ' ' || bytes[frame.start] == '\t'))
-			frame.start++;
+		frame.start = blanks(bytes, at);
 		frame.blank = frame.start == at;
 		if (frame.blank && part)
 			return drop(framer, ret, frame.consumed, 0, FRAMER_SKIPPED);
@@ -129,6 +137,12 @@ static enum framer_result next_line(struct framer *framer, const char *bytes, si
 		return line(framer, bytes, at, size, false, ret);
 	if (input == FRAMER_END && length > 0)
 		return line(framer, bytes, length, 0, false, ret);
+	if (framer->framing.split != 0) {
+		size_t front = blanks(bytes, length);
+
+		if (front > 0)
+			return drop(framer, ret, front, length - front, FRAMER_WAIT);
+	}
 	/* A CR at the end may belong to the line end. */
 	if (length > 0 && bytes[length - 1] == '\r' && input != FRAMER_END &&
 	    framer->framing.line_end != MARCEL_LINE_LF)
