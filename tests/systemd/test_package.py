@@ -40,8 +40,9 @@ def test_it_installs_and_its_socket_listens(machine, installed):
 def test_it_brings_what_it_should(machine, installed):
     assert installed
     files = machine.run("dpkg -L marcel").stdout.splitlines()
-    for path in ("/usr/sbin/marceld", "/usr/bin/marcel", CONFIG,
+    for path in ("/usr/sbin/marceld", "/usr/bin/marcel", "/usr/bin/marcelctl", CONFIG,
                  "/usr/share/man/man8/marceld.8.gz", "/usr/share/man/man1/marcel.1.gz",
+                 "/usr/share/man/man1/marcelctl.1.gz",
                  "/usr/share/man/man5/marcel.ini.5.gz"):
         assert path in files, path
     assert machine.run("marceld --version").stdout.startswith("marceld ")
