@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "respond/registry.h"
-#include "respond/script/run.h"
 #include "respond/sink.h"
 
 struct hand_header *hand_header(const struct marcel_conversation *conversation)

@@ -13,6 +13,7 @@
 
 #include "marcel/responder.h"
 #include "respond/script/program.h"
+#include "respond/script/run.h"
 
 /* What stands in front of all. Plain memory, saved. */
 struct hand_header {
@@ -27,7 +28,10 @@ struct hand_header {
 static_assert(sizeof(struct hand_header) == 32, "no padding: it is saved");
 
 /* The most that another responder may remember while it is handed a conversation. */
-#define HAND_STATE_MAX 2048
+#define HAND_STATE_MAX 3072
+static_assert(sizeof(struct hand_header) + HAND_STATE_MAX + 512 + SCRIPT_VALUES_MAX <=
+		      MARCEL_STATE_MAX,
+	      "it fits beside a script's state, whose fixed part takes 512 bytes at most");
 
 /* The parts of CONVERSATION's state. */
 struct hand_header *hand_header(const struct marcel_conversation *conversation);

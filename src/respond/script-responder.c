@@ -372,7 +372,8 @@ static bool has_idle(const struct script *script)
 
 static int on_idle(const struct marcel_conversation *conversation, const struct script *script)
 {
-	if (has_idle(script))
+	/* While another responder has the word the script's own times are put off. */
+	if (has_idle(script) && hand_header(conversation)->pc == 0)
 		return MARCEL_CONTINUE;
 	return hand_header(conversation)->silent != 0 ? MARCEL_CLOSE : -ENOSYS;
 }

@@ -31,7 +31,7 @@
 #define TRIAL_VERSION 1
 #endif
 
-#define WITNESSES 512
+#define WITNESSES 256
 #define PIECE     ((size_t)256 * 1024)
 
 struct trial {
