@@ -60,6 +60,7 @@ def test_lists(marceld):
     supply = Instrument(serve(marceld, "scpi").connect(b""))
     assert supply.query("VOLT 3;CURR 1;VOLT?;CURR?;*OPC?") == "+3.000000E+00;+1.000000E+00;1"
     assert supply.query("OUTP ON;OUTP?") == "1"
+    assert supply.query("  VOLT 4; CURR 2;; VOLT?") == "+4.000000E+00"
     assert supply.query("*RST;VOLT?;OUTP?;SYST:ERR?") == '+5.000000E+00;0;0,"No error"'
     supply.write("VOLT 1;VOLT 2")
     assert supply.query("VOLT?;") == "+2.000000E+00"
