@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-
 /* The table of a comparison has at most so many entries; above that all is told as different. */
 #define TABLE_MAX ((size_t)4 * 1024 * 1024)
 
@@ -172,14 +170,17 @@ int answer_compare(const struct transcript_step *steps, size_t n, const struct a
 {
 	const size_t m = answer->count;
 	const bool large = (n + 1) > TABLE_MAX / (m + 1);
-	auto_free uint32_t *table = large ? NULL : calloc((n + 1) * (m + 1), sizeof(*table));
-	auto_free enum answer_edit *edits = calloc(n + m + 1, sizeof(*edits));
+	uint32_t *table = large ? NULL : calloc((n + 1) * (m + 1), sizeof(*table));
+	enum answer_edit *edits = calloc(n + m + 1, sizeof(*edits));
 	size_t count = 0;
 	size_t i = 0;
 	size_t j = 0;
 
-	if ((table == NULL && !large) || edits == NULL)
+	if ((table == NULL && !large) || edits == NULL) {
+		free(table);
+		free(edits);
 		return -ENOMEM;
+	}
 	if (table != NULL)
 		fill(table, steps, n, answer);
 	while (i < n || j < m) {
@@ -197,7 +198,8 @@ int answer_compare(const struct transcript_step *steps, size_t n, const struct a
 			j++;
 		}
 	}
-	*ret_edits = take_ptr(&edits);
+	free(table);
+	*ret_edits = edits;
 	*ret_count = count;
 	return 0;
 }

@@ -39,6 +39,11 @@ struct turn {
 	bool first;         /* no turn before it has the same message */
 };
 
+/* For sorting. */
+struct turn_ref {
+	struct turn *turn;
+};
+
 struct composing {
 	const struct compose_setup *setup;
 	struct cut cut;
@@ -189,8 +194,8 @@ static bool same_message(const struct turn *a, const struct turn *b)
 /* By message, then in their order. */
 static int compare_turns(const void *a, const void *b)
 {
-	const struct turn *x = *(struct turn *const *)a;
-	const struct turn *y = *(struct turn *const *)b;
+	const struct turn *x = ((const struct turn_ref *)a)->turn;
+	const struct turn *y = ((const struct turn_ref *)b)->turn;
 	const size_t length = x->message->length < y->message->length ? x->message->length
 								      : y->message->length;
 	const int r = length > 0 ? memcmp(x->message->bytes, y->message->bytes, length) : 0;
@@ -247,7 +252,7 @@ static int make_turns(struct composing *composing)
 /* Chains the turns that begin with the same message. */
 static int chain_turns(struct composing *composing)
 {
-	auto_free struct turn **sorted = calloc(composing->count, sizeof(*sorted));
+	auto_free struct turn_ref *sorted = calloc(composing->count, sizeof(*sorted));
 	size_t n = 0;
 
 	if (sorted == NULL)
@@ -257,13 +262,13 @@ static int chain_turns(struct composing *composing)
 
 		turn->first = true;
 		if (turn->message != NULL)
-			sorted[n++] = turn;
+			sorted[n++].turn = turn;
 	}
 	qsort(sorted, n, sizeof(*sorted), compare_turns);
 	for (size_t i = 0; i + 1 < n; i++) {
-		if (same_message(sorted[i], sorted[i + 1])) {
-			sorted[i]->again = sorted[i + 1];
-			sorted[i + 1]->first = false;
+		if (same_message(sorted[i].turn, sorted[i + 1].turn)) {
+			sorted[i].turn->again = sorted[i + 1].turn;
+			sorted[i + 1].turn->first = false;
 		}
 	}
 	return 0;

@@ -331,11 +331,14 @@ int cut_exchange(const struct exchange *exchange, const enum cut_framing *framin
 	}
 	if (r == 0 && !cutting.closed)
 		r = cut_rest(&cutting, PIECE_BYTES);
+	if (r == 0) {
+		fold_texts(&cut);
+		r = cut_replies(&cut);
+	}
 	if (r < 0) {
 		cut_done(&cut);
 		return r;
 	}
-	fold_texts(&cut);
 	*ret_cut = cut;
 	return 0;
 }

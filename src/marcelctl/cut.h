@@ -60,6 +60,12 @@ int cut_exchange(const struct exchange *exchange, const enum cut_framing *framin
 		 struct cut *ret_cut);
 void cut_done(struct cut *cut);
 
+/*
+ * Parts what the server said to several messages in a row among them, where that can be told
+ * (reply.c). Returns 0 or -ENOMEM.
+ */
+int cut_replies(struct cut *cut);
+
 /* The line end of FRAMING: "\n", "\r\n" or "". */
 const char *cut_line_end(enum cut_framing framing);
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/i18n.h"
 #include "marcelctl/file.h"
 
@@ -158,9 +157,12 @@ void explain_state(const struct script *script, const struct player *player, FIL
 {
 	size_t used;
 	const void *state = player_state(player, &used);
-	auto_free char *value = malloc(SCRIPT_VALUES_MAX);
+	char *value;
 
-	if (value == NULL || script->is_list)
+	if (script->is_list)
+		return;
+	value = malloc(SCRIPT_VALUES_MAX);
+	if (value == NULL)
 		return;
 	(void)fprintf(out, _("# state %s"), script_state_name(script, state));
 	for (size_t i = 0; i < script->n_variables; i++) {
@@ -174,6 +176,7 @@ void explain_state(const struct script *script, const struct player *player, FIL
 		(void)fputs(length < SHOWN_MAX ? "\"" : "...\"", out);
 	}
 	(void)fputc('\n', out);
+	free(value);
 }
 
 void explain_done(struct explanation *explanation)

@@ -33,7 +33,7 @@ static size_t quote_one(char piece[8], const char *text, size_t length, bool glo
 	}
 	if (byte == '\r' || byte == '\n' || byte == '\t') {
 		piece[0] = '\\';
-		piece[1] = byte == '\r' ? 'r' : byte == '\n' ? 'n' : 't';
+		piece[1] = (char)(byte == '\r' ? 'r' : byte == '\n' ? 'n' : 't');
 		return 2;
 	}
 	/* What text_escape() would leave alone is fit to be read. */

@@ -62,32 +62,39 @@ static bool is_number(const char *text)
 	return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
 
+/* HOST:PORT, cut at its last colon. */
+static int connect_by_pair(const char *server, struct report *report)
+{
+	const char *colon = strrchr(server, ':');
+	char *host;
+	int r;
+
+	if (colon == NULL || colon == server || colon[1] == '\0') {
+		report_add(report, _("'%s': a server is HOST:PORT, or an address"), server);
+		return -EINVAL;
+	}
+	host = strndup(server, (size_t)(colon - server));
+	if (host == NULL)
+		return -ENOMEM;
+	r = connect_by_name(server, host, colon + 1, report);
+	free(host);
+	return r;
+}
+
 int upstream_connect(const char *server, struct report *report)
 {
-	auto_free char *host = NULL;
 	struct address address;
-	char *colon;
 	int fd = -1;
 	int r;
 
 	if (is_number(server))
 		return connect_by_name(server, "localhost", server, report);
-	if (address_parse(server, &address) == 0) {
-		r = connect_one(&address.sa, address.length, &fd);
-		if (r < 0)
-			report_errno(report, server, -r);
-		return r < 0 ? r : fd;
-	}
-	host = strdup(server);
-	if (host == NULL)
-		return -ENOMEM;
-	colon = strrchr(host, ':');
-	if (colon == NULL || colon == host || colon[1] == '\0') {
-		report_add(report, _("'%s': a server is HOST:PORT, or an address"), server);
-		return -EINVAL;
-	}
-	*colon = '\0';
-	return connect_by_name(server, host, colon + 1, report);
+	if (address_parse(server, &address) < 0)
+		return connect_by_pair(server, report);
+	r = connect_one(&address.sa, address.length, &fd);
+	if (r < 0)
+		report_errno(report, server, -r);
+	return r < 0 ? r : fd;
 }
 
 int upstream_listen(const char *address, struct address *ret_bound, struct report *report)

@@ -77,13 +77,14 @@ static void a_mail_is_collected(void **state)
 	      "\non 'DATA'\n"
 	      "        say '354 go'\n"
 	      "        collect data1 until \".\" unstuff\n"
+	      "        say '250 queued'\n"
 	      "\non 'QUIT'\n"
-	      "        say '250 queued',\n            '221 bye'\n"
+	      "        say '221 bye'\n"
 	      "        close\n",
 	      "S> 220 mail\n"
 	      "\nC> EHLO me\nS> 250-mail\nS> 250 HELP\n"
-	      "\nC> DATA\nS> 354 go\nC> Subject: x\nC>\nC> ..\nC> .\n"
-	      "\nC> QUIT\nS> 250 queued\nS> 221 bye\nX>\n");
+	      "\nC> DATA\nS> 354 go\nC> Subject: x\nC>\nC> ..\nC> .\nS> 250 queued\n"
+	      "\nC> QUIT\nS> 221 bye\nX>\n");
 }
 
 static void other_answers_come_in_turn(void **state)
@@ -190,6 +191,32 @@ static void silences_of_the_server_are_kept(void **state)
 	      "\non 'b'\n        say 'c'\n"
 	      "\non idle 30s\n        say 'timeout'\n        close\n",
 	      "S> hi\n\nC> a\nS> late\nS> later\n\nC> b\nS> c\nT> 30s\nS> timeout\nX>\n");
+}
+
+/* Replies with codes go to the messages that were sent in one go, if they are as many. */
+static void pipelined_replies(void **state)
+{
+	const struct step steps[] = {
+		{0, EXCHANGE_CLIENT, "a\nb\nc\n"},
+		{MSEC, EXCHANGE_SERVER, "250-1\n250 1\n250\n354 3\n"},
+		{MSEC, EXCHANGE_CLIENT, "d\ne\n"},
+		{MSEC, EXCHANGE_SERVER, "250 4\n"},
+		{MSEC, EXCHANGE_CLIENT, "f\ng\n"},
+		{MSEC, EXCHANGE_SERVER, "250 6\n+OK\n"},
+	};
+
+	(void)state;
+	CHECK(steps,
+	      "frame line lf\nend none\n\non connect\n        ignore\n"
+	      "\non 'a'\n        say '250-1',\n            '250 1'\n"
+	      "\non 'b'\n        say '250'\n"
+	      "\non 'c'\n        say '354 3'\n"
+	      "\non 'd'\n        ignore\n"
+	      "\non 'e'\n        say '250 4'\n"
+	      "\non 'f'\n        ignore\n"
+	      "\non 'g'\n        say '250 6',\n            '+OK'\n",
+	      "\nC> a\nS> 250-1\nS> 250 1\n\nC> b\nS> 250\n\nC> c\nS> 354 3\n"
+	      "\nC> d\n\nC> e\nS> 250 4\n\nC> f\n\nC> g\nS> 250 6\nS> +OK\n");
 }
 
 /* A line that comes in two pieces is one; what is not finished when the server answers is data. */
@@ -312,6 +339,7 @@ int main(void)
 		cmocka_unit_test(announced_bytes_are_data),
 		cmocka_unit_test(bytes_without_lines_are_raw),
 		cmocka_unit_test(silences_of_the_server_are_kept),
+		cmocka_unit_test(pipelined_replies),
 		cmocka_unit_test(pieces_of_lines),
 		cmocka_unit_test(a_server_that_talks_alone),
 		cmocka_unit_test(nothing_at_all),
