@@ -301,7 +301,7 @@ static void literals(void **state)
 		{"\0\r\n\t\x1b\x7f", 6, "\"\\x00\\r\\n\\t\\x1b\\x7f\"",
 		 "\"\\x00\\r\\n\\t\\x1b\\x7f\""},
 		{"\xc3", 1, "\"\\xc3\"", "\"\\xc3\""},
-		/* A bidirectional override is no text for people. */
+		/* A bidirectional override is no text for people. NOLINTNEXTLINE */
 		{"\xe2\x80\xae", 3, "\"\\xe2\\x80\\xae\"", "\"\\xe2\\x80\\xae\""},
 	};
 
