@@ -115,31 +115,19 @@ static bool expression_has_message(const struct parser *p, uint32_t index)
 	if (index == NONE)
 		return false;
 	expression = &p->expressions[index];
-	return expression->op == EXPRESSION_LENGTH || text_has_message(&expression->text) ||
-	       expression_has_message(p, expression->left) ||
+	return text_has_message(&expression->text) || expression_has_message(p, expression->left) ||
 	       expression_has_message(p, expression->right);
 }
 
-static bool suspends(enum action action)
-{
-	return action == ACTION_WAIT || action == ACTION_DRIP || action == ACTION_COLLECT ||
-	       action == ACTION_HAND;
-}
-
-/* Whether the message (or its length) is used in the instructions from PC to END after one that may
- * take time. Nothing jumps backwards. */
+/* Whether the message is used in the instructions from PC to END. */
 static bool keeps_message(const struct parser *p, const struct script *script, size_t pc,
 			  size_t end)
 {
-	bool is_late = false;
-
 	for (; pc < end; pc++) {
 		const struct instruction *in = &script->code[pc];
 
-		if (is_late &&
-		    (text_has_message(&in->text) || expression_has_message(p, in->expression)))
+		if (text_has_message(&in->text) || expression_has_message(p, in->expression))
 			return true;
-		is_late = is_late || suspends(in->action);
 	}
 	return false;
 }

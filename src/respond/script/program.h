@@ -209,7 +209,7 @@ struct rule {
 	usec_t period;
 	uint32_t timer;
 	bool secret;        /* it holds `secret` for its own message, whatever the condition */
-	bool keeps_message; /* ${message} is used after an action that may take time */
+	bool keeps_message; /* ${message} is used by its actions: kept while one takes time */
 };
 
 enum property_kind {

@@ -211,12 +211,56 @@ static int perform(struct run *run, uint32_t pc, uint32_t *next)
 	abort();
 }
 
+static bool text_has_message(const struct text *text)
+{
+	for (size_t i = 0; i < text->n_parts; i++)
+		if (text->parts[i].kind == PART_MESSAGE)
+			return true;
+	return false;
+}
+
+static bool expression_has_message(const struct script *script, uint32_t index)
+{
+	const struct expression *expression;
+
+	if (index == NONE)
+		return false;
+	expression = &script->expressions[index];
+	if (expression->op == EXPRESSION_TEXT)
+		return text_has_message(&expression->text);
+	if (expression->op < EXPRESSION_EQUAL)
+		return false;
+	return expression_has_message(script, expression->left) ||
+	       (expression->op != EXPRESSION_NOT &&
+		expression_has_message(script, expression->right));
+}
+
+/* Whether the rule under way, which stands still at PC, will use the message of this event. */
+static bool needs_message(const struct run *run, enum suspension how, uint32_t pc)
+{
+	const struct script *script = run->script;
+
+	if (!run->has_event_message || run->rule == NULL || !run->rule->keeps_message ||
+	    (run->state.now.flags & RULE_KEPT) != 0 || how == SUSPENDED_REPLY)
+		return false;
+	/* A drip has its text already. */
+	if (how == SUSPENDED_DRIP)
+		pc++;
+	for (; pc < script->n_code && script->code[pc].action != ACTION_END; pc++) {
+		const struct instruction *in = &script->code[pc];
+
+		if (text_has_message(&in->text) ||
+		    (in->action == ACTION_UNLESS && expression_has_message(script, in->expression)))
+			return true;
+	}
+	return false;
+}
+
 int rule_suspend(struct run *run, enum suspension how, uint32_t pc, usec_t resume_at)
 {
 	struct course *now = &run->state.now;
 
-	if (run->has_event_message && run->rule != NULL && run->rule->keeps_message &&
-	    (now->flags & RULE_KEPT) == 0) {
+	if (needs_message(run, how, pc)) {
 		int r = heap_set(&run->heap, kept_message(run->script), run->event->bytes,
 				 run->event->length);
 
@@ -231,6 +275,9 @@ int rule_suspend(struct run *run, enum suspension how, uint32_t pc, usec_t resum
 	now->how = (uint8_t)how;
 	now->pc = pc;
 	now->resume_at = resume_at;
+	/* What only time brings on has a time. */
+	if (resume_at == USEC_NEVER && how != SUSPENDED_COLLECT && how != SUSPENDED_HAND)
+		now->resume_at--;
 	return 0;
 }
 

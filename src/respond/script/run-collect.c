@@ -98,10 +98,11 @@ int collect_begin(struct run *run, uint32_t pc)
 	r = rule_suspend(run, SUSPENDED_COLLECT, pc, USEC_NEVER);
 	if (r < 0)
 		return r;
-	if (state->below.how == SUSPENDED_COLLECT)
+	if (state->below.how == SUSPENDED_COLLECT) {
 		state->below = (struct course){.how = SUSPENDED_NOT};
-	else
-		state->former = state->framing;
+		state->framing = state->former;
+	}
+	state->former = state->framing;
 	state->flags &= ~(STATE_COLLECT_OVERFLOW | STATE_COLLECT_SECRET);
 	if ((state->flags & STATE_SECRET_NEXT) != 0)
 		state->flags |= STATE_COLLECT_SECRET;

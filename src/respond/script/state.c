@@ -70,6 +70,9 @@ static bool course_is_sound(const struct script *script, const struct course *co
 		return false;
 	if (course->how == SUSPENDED_NOT)
 		return true;
+	if (course->resume_at == USEC_NEVER && course->how != SUSPENDED_COLLECT &&
+	    course->how != SUSPENDED_HAND)
+		return false;
 	if (script->is_list)
 		return course->how == SUSPENDED_REPLY && course->pc < script->n_replies;
 	if (course->rule >= script->n_rules)
