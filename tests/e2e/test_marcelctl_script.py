@@ -697,7 +697,7 @@ def test_from_journal_other_answers_at_other_times(journal, tmp_path):
 def test_from_journal_counts_what_was_sent_again_once(journal, tmp_path):
     """What a process that was killed had sent, the next one may send again."""
     def send_again(records):
-        return records + [dict(record, pid=2) for record in records[-4:]]
+        return records + [dict(record, pid=2) for record in records[-8:]]
 
     from_journal(journal(b"a\na\na\nfin\n", change=send_again), 1, tmp_path)
     assert (tmp_path / "c1.transcript").read_text().count("C> a\n") == 3
