@@ -41,9 +41,10 @@ int player_open_sink(struct player *player)
 		.room = OUTPUT_ROOM,
 		.line_end = line_end(player),
 		.prefix = framing->kind == MARCEL_FRAMING_PREFIX ? framer_prefix(framing) : 0,
-		.join = (framing->flags & MARCEL_FRAMING_JOIN) != 0 ? (char)framing->split : 0,
 		.joined = player->joined,
 	};
+	if ((framing->flags & MARCEL_FRAMING_JOIN) != 0)
+		(void)memcpy(&player->sink.join, &framing->split, 1);
 	player->sink.line_end_length = strlen(player->sink.line_end);
 	return 0;
 }

@@ -124,17 +124,18 @@ static void add(struct run *run, const struct instruction *instruction, const ch
 		size_t length)
 {
 	const struct variable *variable = &run->script->variables[instruction->variable];
+	int r = 0;
 
 	run->state.collected = length > UINT64_MAX - run->state.collected
 				       ? UINT64_MAX
 				       : run->state.collected + length;
 	if ((run->state.flags & STATE_COLLECT_OVERFLOW) != 0)
 		return;
-	if (run->state.collected > instruction->size)
-		give_up(run, instruction);
-	else if ((variable->is_kept || variable->is_counted) &&
-		 heap_append(&run->heap, instruction->variable, bytes, length, variable->is_kept) <
-			 0)
+	if (run->state.collected <= instruction->size && variable->is_kept)
+		r = heap_append(&run->heap, instruction->variable, bytes, length, true);
+	else if (run->state.collected <= instruction->size && variable->is_counted)
+		r = heap_append(&run->heap, instruction->variable, bytes, length, false);
+	if (r < 0 || run->state.collected > instruction->size)
 		give_up(run, instruction);
 }
 

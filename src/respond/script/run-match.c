@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "respond/script/run-priv.h"
 
 /* A way through the rules of one message. */
@@ -71,11 +70,11 @@ static int take(struct matching *matching, const struct rule *rule)
 	struct run *run = matching->run;
 	struct view view = run->view;
 	size_t used = run->heap.used;
-	auto_free char *before = NULL;
+	char *before = NULL;
 	int r;
 
-	if (rule->when != NONE && keeps_captures(rule) && used > 0) {
-		before = malloc(used);
+	if (rule->when != NONE && keeps_captures(rule)) {
+		before = malloc(used + 1);
 		if (before == NULL)
 			return -ENOMEM;
 		(void)memcpy(before, run->heap.bytes, used);
@@ -83,15 +82,15 @@ static int take(struct matching *matching, const struct rule *rule)
 	r = set_captures(matching, rule);
 	if (r == 0)
 		r = when_holds(run, rule->when);
-	if (r > 0)
-		return 1;
-	if (rule->when != NONE && keeps_captures(rule)) {
-		if (used > 0)
-			(void)memcpy(run->heap.bytes, before, used);
+	if (r <= 0 && before != NULL) {
+		(void)memcpy(run->heap.bytes, before, used);
 		run->heap.used = used;
 	}
-	run->view.serial = view.serial;
-	run->view.serial_is_used = view.serial_is_used;
+	if (r <= 0) {
+		run->view.serial = view.serial;
+		run->view.serial_is_used = view.serial_is_used;
+	}
+	free(before);
 	return r;
 }
 

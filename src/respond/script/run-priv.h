@@ -139,8 +139,8 @@ int match_message(struct run *run);
 /* Finds the first rule of KIND whose condition holds: the state's, then always'. *RET_RULE is NONE
  * if there is none. */
 int match_event(struct run *run, enum rule_kind kind, uint32_t *ret_rule);
-/* Says the property that rule RULE gets. */
-int match_say_property(struct run *run, uint32_t rule);
+/* Says the property that rule INDEX gets. */
+int match_say_property(struct run *run, uint32_t index);
 
 /* run-act.c. Begins rule RULE; what is under way is put below. */
 int rule_begin(struct run *run, uint32_t rule, bool has_message);

@@ -290,6 +290,7 @@ static void stay_silent(struct run *run)
 		run_end(run, MARCEL_CLOSE);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a pure function has many parameters. */
 int script_run(const struct script *script, void *state, size_t *used,
 	       const struct script_event *event, const struct script_world *world,
 	       const struct script_output *output, struct script_outcome *ret)

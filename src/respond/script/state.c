@@ -51,6 +51,17 @@ static struct heap heap_of(void *bytes, size_t used)
 	};
 }
 
+/* The same, only to be read. */
+static struct heap heap_within(const void *bytes, size_t used)
+{
+	const union {
+		const void *read_only;
+		void *bytes;
+	} same = {.read_only = bytes};
+
+	return heap_of(same.bytes, used);
+}
+
 static bool framing_is_sound(const struct marcel_framing *framing)
 {
 	if (framing->kind > MARCEL_FRAMING_BYTES || framing->line_end > MARCEL_LINE_CRLF)
@@ -133,12 +144,7 @@ bool script_state_is_sound(const struct script *script, const void *state, size_
 		return false;
 	if (!courses_are_sound(script, &seen))
 		return false;
-	/* Only read. */
-	heap = (struct heap){
-		.bytes = (char *)(uintptr_t)state + sizeof(struct state),
-		.room = MARCEL_STATE_MAX - sizeof(struct state),
-		.used = used - sizeof(struct state),
-	};
+	heap = heap_within(state, used);
 	return heap_is_sound(&heap, script->n_variables + HEAP_OWN_VALUES, script->n_counters);
 }
 
@@ -177,11 +183,7 @@ const char *script_state_name(const struct script *script, const void *state)
 ssize_t script_state_value(const struct script *script, const void *state, size_t used,
 			   uint32_t variable, char *buffer, size_t size)
 {
-	const struct heap heap = {
-		.bytes = (char *)(uintptr_t)state + sizeof(struct state),
-		.room = MARCEL_STATE_MAX - sizeof(struct state),
-		.used = used - sizeof(struct state),
-	};
+	const struct heap heap = heap_within(state, used);
 	const struct view view = {
 		.variables = script->variables,
 		.n_variables = script->n_variables,

@@ -306,10 +306,12 @@ static void test_message_kept(void **state)
 		const char *script;
 		bool is_kept;
 	} table[] = {
-		{"on 'a' say ${message}; wait 1s", false},
+		{"on 'a' say ${message}; wait 1s", true},
 		{"on 'a' wait 1s; say ${message}", true},
 		{"on 'a' wait 1s; say t\ntext t <<E\n${message}\nE\n", true},
-		{"on 'a' wait 1s; close when length > 3", true},
+		{"on 'a' wait 1s; close when length > 3", false},
+		{"on 'a' wait 1s; close when ${message} == \"x\"", true},
+		{"on 'a' hand fifo draft ${message}", true},
 		{"on 'a' collect x until empty; say \"a\"\non 'b' say ${message}", false},
 	};
 
