@@ -106,6 +106,9 @@ static void take_id(struct reading *reading)
 
 static bool is_known(const struct reading *reading, const struct said *said)
 {
+	/* The first process has none before it. */
+	if (reading->count == 0 || said->pid == reading->said[0].pid)
+		return false;
 	for (size_t i = 0; i < reading->count; i++) {
 		const struct said *other = &reading->said[i];
 
