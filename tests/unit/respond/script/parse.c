@@ -155,7 +155,7 @@ static const struct instruction *first(const struct script *script, enum action 
 			return &script->code[i];
 	}
 	fail();
-	return NULL;
+	abort();
 }
 
 static void test_actions(void **state)
@@ -243,7 +243,7 @@ static const struct variable *variable(const struct script *script, const char *
 			return &script->variables[i];
 	}
 	fail();
-	return NULL;
+	abort();
 }
 
 static void test_variables(void **state)
