@@ -10,6 +10,9 @@
 
 /* So many bytes in common, without regard to case, make a pattern one that nearly matched. */
 #define NEAR 2
+/* When no pattern matches, each of the present state's is told, if they are so few; else those that
+ * nearly did. */
+#define FEW 10
 /* A value is shown up to so many bytes. */
 #define SHOWN_MAX 200
 
@@ -107,10 +110,22 @@ static bool is_near(const struct explanation *explanation, const struct rule *ru
 	return common >= NEAR || (common > 0 && common == explanation->length);
 }
 
+static bool has_pattern_that_answers(const struct explanation *explanation)
+{
+	for (size_t i = 0; i < explanation->count; i++) {
+		if (explanation->traces[i].trace == TRACE_MATCHED &&
+		    explanation->traces[i].rule->kind != RULE_OTHERWISE)
+			return true;
+	}
+	return false;
+}
+
 /* Tells of the rules of SCOPE; *FOUND says whether one has answered already. */
 static void write_scope(const struct explanation *explanation, const struct scope *scope,
 			bool *found, FILE *out)
 {
+	bool tells_all = scope == explanation->scope && scope->n_rules <= FEW &&
+			 !has_pattern_that_answers(explanation);
 	struct capture captures[PATTERN_CAPTURES_MAX];
 
 	for (size_t i = 0; i < scope->n_rules; i++) {
@@ -123,7 +138,7 @@ static void write_scope(const struct explanation *explanation, const struct scop
 		} else if (*found && pattern_match(rule->pattern, explanation->message,
 						   explanation->length, captures) == MATCH_YES) {
 			write_rule(out, rule, _("would match, too, but an earlier one answers"));
-		} else if (is_near(explanation, rule)) {
+		} else if (tells_all || is_near(explanation, rule)) {
 			write_rule(out, rule, meaning_of(TRACE_OTHER));
 		}
 	}
