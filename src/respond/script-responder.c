@@ -438,6 +438,7 @@ static bool is_blank(const struct marcel_conversation *conversation)
 static int script_restore(struct marcel_conversation *conversation, uint32_t version)
 {
 	const struct face_script *face = conversation->shared;
+	struct hand_header *header = hand_header(conversation);
 	const struct script *script = NULL;
 	uint64_t number;
 	int r;
@@ -446,23 +447,20 @@ static int script_restore(struct marcel_conversation *conversation, uint32_t ver
 		return 0;
 	if (version != STATE_VERSION || !hand_is_sound(conversation))
 		return -EBADMSG;
-	number = script_state_version(hand_script_state(conversation),
-				      hand_header(conversation)->script_used);
+	header->counted = 0;
+	number = script_state_version(hand_script_state(conversation), header->script_used);
 	if (face != NULL && face->script->version == number)
 		script = face->script;
 	if (script == NULL) {
-		/* Until script_close(). */
+		/* Until script_close(), also if this fails. */
 		r = version_use(number, &script);
 		if (r < 0)
 			return r;
+		header->counted = version_process();
 	}
 	if (!hand_is_sound_for(conversation, script) ||
-	    !script_state_is_sound(script, hand_script_state(conversation),
-				   hand_header(conversation)->script_used)) {
-		if (face == NULL || face->script != script)
-			version_drop(number);
+	    !script_state_is_sound(script, hand_script_state(conversation), header->script_used))
 		return -EBADMSG;
-	}
 	return hand_restore(conversation, script);
 }
 
@@ -489,7 +487,6 @@ static int script_keepsake(const void *state, size_t state_used, char *name, siz
 
 static void script_close(struct marcel_conversation *conversation)
 {
-	const struct face_script *face = conversation->shared;
 	const struct script *script;
 
 	if (is_blank(conversation) || !hand_is_sound(conversation))
@@ -497,8 +494,9 @@ static void script_close(struct marcel_conversation *conversation)
 	script = script_of(conversation);
 	if (script == NULL)
 		return;
-	hand_end(conversation, script);
-	if (face == NULL || face->script != script)
+	if (hand_is_sound_for(conversation, script))
+		hand_end(conversation, script);
+	if (hand_header(conversation)->counted == version_process())
 		version_drop(script->version);
 }
 

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/lock.h"
@@ -120,6 +122,20 @@ int version_use(uint64_t number, const struct script **ret_script)
 		*ret_script = version->script;
 	lock_drop(&lock);
 	return r;
+}
+
+uint32_t version_process(void)
+{
+	static uint32_t number; /* guarded by the lock */
+	uint32_t process;
+
+	lock_take(&lock);
+	while (number == 0)
+		if (getrandom(&number, sizeof(number), 0) < 0)
+			number = (uint32_t)getpid();
+	process = number;
+	lock_drop(&lock);
+	return process;
 }
 
 const struct script *version_find(uint64_t number)

@@ -24,6 +24,9 @@ const struct script *version_add(struct script *script);
  * kept) or another negative errno. */
 int version_use(uint64_t version, const struct script **ret_script);
 
+/* A number that stands for this process, not 0: what counted in another one counts no more. */
+uint32_t version_process(void);
+
 /* The version, which somebody uses: NULL if nobody does. */
 const struct script *version_find(uint64_t version);
 

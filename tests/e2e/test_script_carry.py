@@ -287,3 +287,17 @@ def test_a_spoilt_state_ends_one_conversation_only(scripted):
     ask(other, "GET", "y")
     assert len(scripted.daemon.records("trouble")) + \
         len(scripted.daemon.records("not_carried")) == 1
+
+
+def test_an_old_script_whose_users_end_while_the_daemon_is_away(scripted, again):
+    # One of them has only its farewell to hear: it counts for nothing, and takes nothing away.
+    first, second = (scripted.connect(b"220 here\r\n") for _ in range(2))
+    ask(first, "SET x", "set")
+    ask(second, "SET y", "set")
+    rewrite(scripted, '"here"', '"there"')
+    again(scripted)
+    first.half_close().expect_end(b"eof\r\n")
+    for _ in range(2):
+        again(scripted)
+        ask(second, "GET", "y")
+    assert len(keepsakes(scripted)) == 2
