@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 struct report {
-	char **texts; /* each one line, UTF-8, without its line end */
+	char **texts; /* each one line, UTF-8, without its line end; a fault of a script: several */
 	size_t count; /* all faults, kept or not */
 	size_t kept;  /* entries of texts */
 };

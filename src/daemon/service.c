@@ -127,6 +127,17 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	return 0;
 }
 
+/* Records a fault, each of its lines (a script's are shown with a caret) as one record. */
+static void record_fault(const char *text)
+{
+	while (*text != '\0') {
+		size_t length = strcspn(text, "\n");
+
+		record_note(RECORD_RELOAD_FAILED, "%.*s", (int)length, text);
+		text += length + (text[length] == '\n');
+	}
+}
+
 static void reload(struct service *service)
 {
 	auto_cleanup(report_done) struct report report = REPORT_INIT;
@@ -135,7 +146,7 @@ static void reload(struct service *service)
 
 	if (r < 0) {
 		for (size_t i = 0; i < report.kept; i++)
-			record_note(RECORD_RELOAD_FAILED, "%s", report.texts[i]);
+			record_fault(report.texts[i]);
 		record_note(
 			RECORD_RELOAD_FAILED,
 			"The new configuration is not used (%zu faults, %s); the present one stays",
