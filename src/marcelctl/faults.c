@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/i18n.h"
 #include "marcelctl/say.h"
+#include "respond/registry.h"
 
 static void print_one(const struct fault *fault, FILE *file)
 {
@@ -34,7 +35,7 @@ struct script *faults_load(const char *file)
 	struct faults faults = {.count = 0};
 	int r;
 
-	r = script_load(file, NULL, &faults, &script);
+	r = script_load(file, responder_is_known, &faults, &script);
 	faults_print(&faults, stderr);
 	if (r < 0 && r != -EINVAL)
 		say_error("%s: %s", file, say_errno(-r));

@@ -12,6 +12,7 @@
 #include "marcelctl/faults.h"
 #include "marcelctl/file.h"
 #include "marcelctl/say.h"
+#include "respond/registry.h"
 #include "marcelctl/verb.h"
 #include "respond/script/program.h"
 
@@ -45,7 +46,7 @@ static bool check(const char *file, bool strict)
 	bool good;
 	int r;
 
-	r = script_load(file, NULL, &faults, &script);
+	r = script_load(file, responder_is_known, &faults, &script);
 	faults_print(&faults, stdout);
 	good = r == 0 && !(strict && faults.warnings > 0);
 	if (r == 0)

@@ -20,3 +20,8 @@ const struct marcel_responder_ops *const *responder_list(size_t *ret_count)
 	*ret_count = count;
 	return responder_table;
 }
+
+bool responder_is_known(const char *name)
+{
+	return responder_find(name) != NULL;
+}

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "marcel/responder.h"
@@ -14,6 +15,9 @@ extern const struct marcel_responder_ops *const responder_table[];
 
 /* The responder named NAME, or NULL. */
 const struct marcel_responder_ops *responder_find(const char *name);
+
+/* Whether there is one named NAME; for script_load(). */
+bool responder_is_known(const char *name);
 
 /* All of them; *RET_COUNT is how many. */
 const struct marcel_responder_ops *const *responder_list(size_t *ret_count);

@@ -38,11 +38,6 @@ struct face_script {
 	const struct script *script;
 };
 
-static bool is_known(const char *name)
-{
-	return responder_find(name) != NULL;
-}
-
 /* Where the script NAME lies. Returns a path owned by the caller, or NULL without memory. */
 static char *locate(const char *name)
 {
@@ -118,7 +113,7 @@ static int script_load_settings(const struct marcel_settings *settings, marcel_f
 	path = locate(file);
 	if (path == NULL)
 		return -ENOMEM;
-	r = script_load(path, is_known, &faults, &script);
+	r = script_load(path, responder_is_known, &faults, &script);
 	if (r < 0) {
 		tell_faults(&faults, fault, context);
 		return r;

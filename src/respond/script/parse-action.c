@@ -73,6 +73,20 @@ static bool parse_else(struct parser *p, uint32_t from, uint32_t hand)
 	return true;
 }
 
+/* A hand to a responder that is not there: with `else` the script says itself what happens then. */
+static bool judge_unknown(struct parser *p, bool has_else)
+{
+	static const char expected[] = "a responder that exists, such as echo";
+
+	if (!has_else)
+		return fault_at(p, p->unknown_spot, expected,
+				"there is no responder '%s', and no `else` says what happens then",
+				p->unknown);
+	warn_at(p, p->unknown_spot, expected, "there is no responder '%s': always `else`",
+		p->unknown);
+	return true;
+}
+
 /* ["when" expr] ["else" ...] after the action whose room is instruction ROOM. */
 static bool parse_condition(struct parser *p, uint32_t room)
 {
@@ -90,6 +104,8 @@ static bool parse_condition(struct parser *p, uint32_t room)
 		p->code[room].in.expression = expression;
 		p->code[room].in.target_pc = (uint32_t)p->n_code;
 	}
+	if (is_hand && p->unknown != NULL && !judge_unknown(p, is_word(p, "else")))
+		return false;
 	if (!is_word(p, "else"))
 		return true;
 	if (unless == NONE && !is_hand)

@@ -245,9 +245,8 @@ static bool parse_hand(struct parser *p, struct spot spot)
 
 	if (i == NONE || !take_name(p, "the name of a responder", &responder))
 		return false;
-	if (p->knows != NULL && !p->knows(responder))
-		return fault_at(p, name, "a responder that exists, such as echo",
-				"there is no responder '%s'", responder);
+	p->unknown = p->knows != NULL && !p->knows(responder) ? responder : NULL;
+	p->unknown_spot = name;
 	if (take_word(p, "draft") && !take_one_value(p, &draft))
 		return false;
 	if (take_word(p, "stay"))

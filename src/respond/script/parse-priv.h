@@ -109,6 +109,10 @@ struct parser {
 	struct sources *sources;
 	struct faults *faults;
 	bool (*knows)(const char *responder);
+	/* The last `hand` was to one that is not there: no fault if `else` follows. NULL: it is
+	 * there. */
+	const char *unknown;
+	struct spot unknown_spot;
 
 	struct lexer lexer;
 	struct token token;   /* the next one, not taken yet */

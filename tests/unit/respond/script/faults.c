@@ -203,7 +203,8 @@ static const struct wrong rules[] = {
 	{"on 'a' drip 3 @20ms \"x\"", "unexpected 20ms", "every"},
 	{"on 'a' strike @0", "too small", NULL},
 	{"on 'a' strike @x", "unexpected 'x'", "strike 3"},
-	{"on 'a' hand @fifo", "there is no responder 'fifo'", "echo"},
+	{"on 'a' hand @fifo", "there is no responder 'fifo', and no `else`", "echo"},
+	{"on 'a' hand @fifo stay say 'b'", "there is no responder 'fifo', and no `else`", "echo"},
 	{"on 'a' hand @\"echo\"", "unexpected \"echo\"", "the name of a responder"},
 	{"on 'a' set @peer 1", "'peer' is built in", NULL},
 	{"on 'a' set x @close", "unexpected 'close'", "a value"},
@@ -386,6 +387,7 @@ static void test_many(void **state)
 
 /* Warnings: the script is taken all the same. */
 static const struct wrong warnings[] = {
+	{"on 'a' hand @fifo for 60s else say 'b'", "there is no responder 'fifo': always", "echo"},
 	{"on \"A*\" ignore\non @\"AB\" ignore", "never reached: \"A*\" in line 2", "more special"},
 	{"on 'A' ignore\non @'A' ignore", "never reached", NULL},
 	{"match nocase\non 'A' ignore\non @'a' ignore", "never reached", NULL},
@@ -425,7 +427,7 @@ static void test_warnings(void **state)
 		size_t length = unmark(warns ? warnings[i].script : silent[i - COUNT(warnings)],
 				       text, sizeof(text), &line, &column);
 
-		assert_int_equal(script_load_text("t", text, length, NULL, &faults, &script), 0);
+		assert_int_equal(script_load_text("t", text, length, knows, &faults, &script), 0);
 		assert_int_equal(faults.errors, 0);
 		assert_int_equal(faults.warnings, warns ? 1 : 0);
 		assert_int_equal(faults.count, faults.warnings);
