@@ -97,7 +97,9 @@ static void frame_replies(struct turn *turn)
 	sink->line_end = line_end(framer);
 	sink->line_end_length = strlen(sink->line_end);
 	sink->prefix = framing->kind == MARCEL_FRAMING_PREFIX ? framer_prefix(framing) : 0;
-	sink->join = (framing->flags & MARCEL_FRAMING_JOIN) != 0 ? (char)framing->split : (char)0;
+	sink->join = 0;
+	if ((framing->flags & MARCEL_FRAMING_JOIN) != 0)
+		sink->join = (char)framing->split;
 }
 
 void turn_begin(struct turn *turn, struct conversation *conversation)

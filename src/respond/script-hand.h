@@ -24,7 +24,8 @@ struct hand_header {
 	uint32_t used;        /* bytes of that */
 	uint32_t version;     /* of its layout */
 	uint32_t silent;      /* 1: the script wants no farewell of the daemon's */
-	uint32_t counted;     /* by which process it counts as a user of its script's version; 0: none */
+	uint32_t
+		counted; /* by which process it counts as a user of its script's version; 0: none */
 	uint32_t spare;
 };
 static_assert(sizeof(struct hand_header) == 40, "no padding: it is saved");
