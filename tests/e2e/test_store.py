@@ -359,7 +359,8 @@ def test_kills_before_it_is_ready(manager, crowd):
         manager.end(signal.SIGKILL)
         manager.start_and_kill()
         manager.start()
-    assert all(map(goes_on, crowd))
+        # Who answers has forgotten the attempts; one that was only READY may have not.
+        assert all(map(goes_on, crowd))
 
 
 def test_a_table_that_kills_whoever_takes_it_over(manager, crowd):
