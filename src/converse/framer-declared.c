@@ -17,6 +17,26 @@ static size_t longest(const struct framer *framer)
 	return max < DIALOGUE_MESSAGE_MAX ? max : DIALOGUE_MESSAGE_MAX;
 }
 
+bool framing_makes_sense(const struct marcel_framing *framing)
+{
+	size_t prefix = framer_prefix(framing);
+
+	switch (framing->kind) {
+	case MARCEL_FRAMING_DEFAULT:
+	case MARCEL_FRAMING_RAW:
+		return true;
+	case MARCEL_FRAMING_LINE:
+		return framing->line_end <= MARCEL_LINE_CRLF;
+	case MARCEL_FRAMING_RECORD:
+	case MARCEL_FRAMING_BYTES:
+		return framing->size > 0;
+	case MARCEL_FRAMING_PREFIX:
+		return prefix == 1 || prefix == 2 || prefix == 4;
+	default:
+		return false;
+	}
+}
+
 static enum framer_result give(struct framer *framer, struct frame *ret, struct frame frame)
 {
 	*ret = frame;

@@ -59,6 +59,12 @@ struct frame {
 	bool blank;      /* no message at all, only the end of a line of such parts */
 };
 
+/*
+ * Whether FRAMING, which a responder declares or another process saved, is one: of a known kind,
+ * and no message of no bytes at all.
+ */
+bool framing_makes_sense(const struct marcel_framing *framing);
+
 /* The size of the lengths in front of messages, MARCEL_FRAMING_PREFIX. */
 static inline size_t framer_prefix(const struct marcel_framing *framing)
 {

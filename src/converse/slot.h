@@ -8,12 +8,16 @@
  * NOTE ON COMMITTING. The slot keeps what changes with a turn twice. The thread prepares the turn
  * after in the half that is not in force (slot_next()), puts replies behind the committed output
  * and the responder's new state into the other state area, and then makes all of it true at once by
- * storing sequence + 1 (slot_commit(), a release store). Whoever reads the slot
- * after the thread is gone sees the turn before or the turn after, never a mixture; a reader beside
- * a running thread would have to look at the sequence again afterwards, for two commits may pass
- * it. Nothing that the half in force refers to is
- * written while it is in force: input is only appended behind what was read, output only behind
- * out_end, and buffers move their base only when what lies before it is no longer needed.
+ * storing sequence + 1 (slot_commit(), a release store). Whoever reads the slot after the thread is
+ * gone sees the turn before or the turn after, never a mixture; a reader beside a running thread
+ * would have to look at the sequence again afterwards, for two commits may pass it. Nothing that
+ * the half in force refers to is written while it is in force: input is only appended behind what
+ * was read, output only behind out_end, and buffers move their base only when what lies before it
+ * is no longer needed. How the next message is found is part of the turn too: mode and line_end as
+ * the framer learnt them, and the framing that the responder declared.
+ *
+ * Of a state area only the first state_size bytes count, as many as the responder says it uses. The
+ * others are copied to nowhere and hold whatever was there.
  *
  * NOTE ON BUFFERS. Input and output are streams counted in bytes since the conversation began.
  * Byte k of a stream lies in its buffer at k - base, where base belongs to the turn in force. So a
@@ -97,6 +101,7 @@ struct slot_turn {
 	uint32_t state_size;           /* its bytes, as far as they matter */
 	struct marcel_framing framing; /* as declared by the responder */
 };
+/* Both it and `more` lie where the first tables of version 1 have zeros, which mean the same. */
 static_assert(sizeof(struct marcel_framing) == 16, "it fits where version 1 kept room");
 
 /* Whether a slot holds a conversation. */

@@ -246,7 +246,9 @@ static void take_over(struct turn *turn, const struct marcel_conversation *seen)
 	struct marcel_framing before = view(turn).framing;
 
 	next->wake_at = seen->wake_at;
-	if (memcmp(&before, &seen->framing, sizeof(before)) != 0)
+	/* Without sense it would be a message of no bytes, again and again. */
+	if (memcmp(&before, &seen->framing, sizeof(before)) != 0 &&
+	    framing_makes_sense(&seen->framing))
 		next->framing = seen->framing;
 	put_flag(&next->flags, TURN_HOLDS, seen->holds);
 	put_flag(&next->flags, TURN_OWNS_END, seen->owns_end);

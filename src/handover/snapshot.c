@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "converse/end-reasons.h"
+#include "converse/framer.h"
 
 int snapshot_read_header(const void *header, size_t header_size, uint64_t file_size,
 			 struct snapshot_layout *ret_layout)
@@ -53,7 +54,7 @@ static bool turn_makes_sense(const struct slot_turn *turn)
 {
 	return turn->phase < PHASE_COUNT && turn->mode < MODE_COUNT &&
 	       turn->line_end < LINE_END_COUNT && turn->reason < END_REASON_COUNT &&
-	       turn->in_taken >= turn->in_base &&
+	       framing_makes_sense(&turn->framing) && turn->in_taken >= turn->in_base &&
 	       turn->in_taken - turn->in_base <= slot_in_room(turn) &&
 	       turn->out_end >= turn->out_base &&
 	       turn->out_end - turn->out_base <= slot_out_room(turn);

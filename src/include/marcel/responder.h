@@ -81,7 +81,7 @@ enum marcel_framing_kind {
 	MARCEL_FRAMING_PREFIX = 4, /* before each message and each reply stands its length: a
 				    * big-endian number of `size` (1, 2 or 4) bytes */
 	MARCEL_FRAMING_BYTES = 5,  /* whatever came, at most `size` bytes in one piece; replies end
-				    * as  under the framing that was in force before */
+				    * as under the framing that was in force before */
 };
 
 enum marcel_line_end {
@@ -94,14 +94,16 @@ enum marcel_line_end {
 #define MARCEL_FRAMING_JOIN \
 	0x01u /* replies to the parts of one line become one line, joined by split */
 
-/* Plain memory, kept with the conversation. */
+/* Plain memory, kept with the conversation. One that makes no sense (a kind that there is not, a
+ * size of 0 or, of PREFIX, none of these) is ignored, and the one before stays. */
 struct marcel_framing {
 	uint8_t kind;     /* enum marcel_framing_kind */
 	uint8_t line_end; /* LINE: enum marcel_line_end */
 	uint8_t split;    /* LINE: this byte separates messages within a line; 0: none does */
 	uint8_t flags;    /* MARCEL_FRAMING_* */
-	uint32_t max;  /* bytes of the longest message; 0, or more than message_max: message_max */
-	uint64_t size; /* RECORD, PREFIX, BYTES */
+	uint32_t max;     /* LINE, PREFIX, RAW: bytes of the longest message, at most 1M, also above
+			   * message_max; 0: message_max */
+	uint64_t size;    /* RECORD, PREFIX, BYTES */
 };
 
 /* One setting of the responder's section in marcel.ini: name, value, and the line it stands on. */

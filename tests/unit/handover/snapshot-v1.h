@@ -10,7 +10,12 @@
 #include "converse/end-reasons.h"
 #include "handover/snapshot.h"
 
-/* Version 1, in numbers: whoever changes one needs a new TABLE_VERSION. */
+/*
+ * Version 1, in numbers: whoever changes one needs a new TABLE_VERSION. What lies in bytes that
+ * were reserved before (more, framing, flags from TURN_SKIPPING on) came without one: their zeros
+ * mean what was so before them, and a marceld that does not know them has no responder that sets
+ * them.
+ */
 #define PIN(holds)                   static_assert(TABLE_VERSION != 1 || (holds), "the layout of version 1")
 #define PIN_AT(type, member, offset) PIN(offsetof(struct type, member) == (offset))
 PIN(sizeof(struct table_header) == 144);
@@ -53,8 +58,16 @@ PIN_AT(slot_turn, mode, 49);
 PIN_AT(slot_turn, line_end, 50);
 PIN_AT(slot_turn, flags, 51);
 PIN_AT(slot_turn, reason, 52);
+PIN_AT(slot_turn, more, 53);
 PIN_AT(slot_turn, state_version, 56);
 PIN_AT(slot_turn, state_size, 60);
+PIN_AT(slot_turn, framing, 64);
+PIN_AT(marcel_framing, kind, 0);
+PIN_AT(marcel_framing, line_end, 1);
+PIN_AT(marcel_framing, split, 2);
+PIN_AT(marcel_framing, flags, 3);
+PIN_AT(marcel_framing, max, 4);
+PIN_AT(marcel_framing, size, 8);
 PIN_AT(slot_near, card.peer, 0);
 PIN_AT(slot_near, card.listener, 192);
 PIN_AT(slot_near, card.responder, 448);
@@ -76,14 +89,22 @@ static_assert(MODE_UNDECIDED == 0 && MODE_LINE == 1 && MODE_RAW == 2 && MODE_RAW
 	      "saved");
 static_assert(LINE_END_UNKNOWN == 0 && LINE_END_LF == 1 && LINE_END_CRLF == 2, "saved");
 static_assert(TURN_AGAIN == 1 && TURN_AFTER_RAW == 2 && TURN_INPUT_END == 4 && TURN_IN_FAR == 8 &&
-		      TURN_OUT_FAR == 16,
+		      TURN_OUT_FAR == 16 && TURN_SKIPPING == 32 && TURN_HOLDS == 64 &&
+		      TURN_OWNS_END == 128,
 	      "saved");
+static_assert(MORE_EARLY == 1 && MORE_JOINED == 2 && MORE_PART == 4 && MORE_CONTINUES == 8,
+	      "saved");
+static_assert(MARCEL_FRAMING_DEFAULT == 0 && MARCEL_FRAMING_LINE == 1 && MARCEL_FRAMING_RAW == 2 &&
+		      MARCEL_FRAMING_RECORD == 3 && MARCEL_FRAMING_PREFIX == 4 &&
+		      MARCEL_FRAMING_BYTES == 5 && MARCEL_FRAMING_JOIN == 1,
+	      "saved");
+static_assert(MARCEL_LINE_ANY == 0 && MARCEL_LINE_LF == 1 && MARCEL_LINE_CRLF == 2, "saved");
 static_assert(STAGE_FREE == 0 && STAGE_LIVE == 1, "saved");
 static_assert(END_NONE == 0 && END_END_WORD == 1 && END_EMPTY == 2 && END_INPUT == 3 &&
 		      END_RESPONDER == 4 && END_IDLE == 5 && END_TOO_LONG == 6 && END_STOP == 7 &&
 		      END_STOP_DEADLINE == 8 && END_UNREAD == 9 && END_RESET == 10 &&
 		      END_DEAD == 11 && END_RESPONDER_ERROR == 12 && END_SYSTEM_ERROR == 13 &&
-		      END_HANDOVER == 14,
+		      END_HANDOVER == 14 && END_RESPONDER_RESET == 15,
 	      "saved");
 
 /* The conversations of the image, a slot each. The last slot but one is free, the last unused. */

@@ -347,6 +347,12 @@ static void what_was_read_can_be_written_elsewhere(void **state)
 		offsetof(struct slot_head, member), sizeof(((struct slot_head *)0)->member), value \
 	}
 #define TURN(member, value) HEAD(turn[0].member, value)
+/* Two bytes at once: the framing's kind and its line_end. */
+#define LINES_ENDED_BY(line_end)                                \
+	{                                                       \
+		offsetof(struct slot_head, turn[0].framing), 2, \
+			MARCEL_FRAMING_LINE | (line_end) << 8   \
+	}
 
 /* Reads conversation 1, or with LINGER 6, after PATCH to its head. */
 static int read_patched(struct fixture *fixture, bool linger, const struct patch *patch,
@@ -373,6 +379,12 @@ static void nonsense_in_a_slot_is_refused(void **state)
 		TURN(mode, MODE_COUNT),
 		TURN(line_end, LINE_END_COUNT),
 		TURN(reason, END_REASON_COUNT),
+		TURN(framing.kind, MARCEL_FRAMING_BYTES + 1),
+		TURN(framing.kind, UINT8_MAX),
+		TURN(framing.kind, MARCEL_FRAMING_PREFIX), /* of size 0 */
+		TURN(framing.kind, MARCEL_FRAMING_RECORD),
+		TURN(framing.kind, MARCEL_FRAMING_BYTES),
+		LINES_ENDED_BY(MARCEL_LINE_CRLF + 1),
 		TURN(in_taken, 4899),
 		TURN(in_taken, 5008),
 		TURN(in_taken, UINT64_MAX),
@@ -424,6 +436,9 @@ static void the_last_sensible_values_are_read(void **state)
 		TURN(phase, PHASE_FAREWELL),
 		TURN(mode, MODE_RAW_ONLY),
 		TURN(reason, END_REASON_COUNT - 1),
+		TURN(more, UINT8_MAX),
+		TURN(framing.kind, MARCEL_FRAMING_RAW),
+		LINES_ENDED_BY(MARCEL_LINE_CRLF),
 		TURN(in_base, 5000),
 		TURN(in_base, 5007 - SLOT_NEAR_IN),
 		TURN(in_taken, 4900),
