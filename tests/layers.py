@@ -6,10 +6,10 @@ Dependencies in src/ point one way:
     main -> daemon -> {listen, handover, control} -> admit -> converse -> respond -> base
 
 and `record` may be used by everything above base. A program of its own (src/marcel/,
-src/marcelctl/) uses base and itself, both the addresses of listen, and marcelctl what plays and checks
-scripts without a daemon. Nothing may point upward, two modules on one level don't know
-each other, and every module is named here: a new directory is a decision, not an accident. For
-every file: at most 600 lines, and a .c or .h file begins with a comment, its story.
+src/marcelctl/) uses base, the addresses of listen, and itself; marcelctl also what plays and checks
+scripts without a daemon. Nothing may point upward, two modules on one level don't know each other,
+and every module is named here: a new directory is a decision, not an accident. For every
+file: at most 600 lines, and a .c or .h file begins with a comment, its story.
 
 Prints each fault as FILE:LINE: text. Exit status 1 when there was one, 2 when nothing was checked.
 """
