@@ -25,8 +25,11 @@ void turn_record_message(struct turn *turn)
 	if (message == NULL)
 		return;
 	turn->message = NULL;
-	record_said_by(&turn->about, RECORD_CLIENT, turn->next->messages, NULL,
-		       seen != NULL && seen->secret, message, turn->message_length);
+	if (seen != NULL && seen->secret)
+		record_withheld(&turn->about, RECORD_CLIENT, turn->next->messages);
+	else
+		record_said_by(&turn->about, RECORD_CLIENT, turn->next->messages, NULL, message,
+			       turn->message_length);
 }
 
 static void said(void *context, const char *text, size_t length)
@@ -35,7 +38,7 @@ static void said(void *context, const char *text, size_t length)
 
 	turn_record_message(turn);
 	record_said_by(&turn->about, RECORD_SERVER, turn->next->messages,
-		       turn->seen != NULL ? turn->seen->rule : NULL, false, text, length);
+		       turn->seen != NULL ? turn->seen->rule : NULL, text, length);
 }
 
 static void noted(void *context, enum marcel_note note, const char *rule, const char *text,

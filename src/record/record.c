@@ -151,14 +151,28 @@ static size_t cut(const char *text, size_t length, size_t max)
 	return ((unsigned char)text[kept] & 0xC0) == 0x80 ? max : kept;
 }
 
+/* A line of the transcript as far as it is known before its text. */
+static struct entry said_entry(const struct record_about *about, enum record_speaker speaker,
+			       uint64_t turn)
+{
+	struct entry entry = {
+		.kind = RECORD_SAID,
+		.flags = speaker == RECORD_CLIENT ? ENTRY_CLIENT : ENTRY_SERVER,
+		.turn = turn,
+	};
+
+	set_about(&entry, about);
+	return entry;
+}
+
 void record_said(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
 		 const char *text, size_t length)
 {
-	record_said_by(about, speaker, turn, NULL, false, text, length);
+	record_said_by(about, speaker, turn, NULL, text, length);
 }
 
 void record_said_by(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
-		    const char *rule, bool withheld, const char *text, size_t length)
+		    const char *rule, const char *text, size_t length)
 {
 	enum transcript_policy policy =
 		atomic_load_explicit(&transcript_policy, memory_order_relaxed);
@@ -171,22 +185,14 @@ void record_said_by(const struct record_about *about, enum record_speaker speake
 
 	if (policy == TRANSCRIPT_OFF)
 		return;
-	entry = (struct entry){
-		.kind = RECORD_SAID,
-		.flags = speaker == RECORD_CLIENT ? ENTRY_CLIENT : ENTRY_SERVER,
-		.turn = turn,
-		.said_size = length,
-	};
-	set_about(&entry, about);
+	entry = said_entry(about, speaker, turn);
+	entry.said_size = length;
 	if (rule != NULL) {
 		field.value = (struct span){.bytes = rule, .size = strlen(rule)};
 		entry.fields = &field;
 		entry.n_fields = 1;
 	}
-	if (withheld) {
-		entry.flags |= ENTRY_SECRET;
-		entry.said_size = 0;
-	} else if (policy == TRANSCRIPT_SIZES) {
+	if (policy == TRANSCRIPT_SIZES) {
 		entry.flags |= ENTRY_SIZE;
 	} else {
 		sender = atomic_load_explicit(&current, memory_order_acquire);
@@ -195,6 +201,17 @@ void record_said_by(const struct record_about *about, enum record_speaker speake
 			max = sender_text_max(sender);
 		entry.text = (struct span){.bytes = text, .size = cut(text, length, max)};
 	}
+	append(&entry);
+}
+
+void record_withheld(const struct record_about *about, enum record_speaker speaker, uint64_t turn)
+{
+	struct entry entry;
+
+	if (atomic_load_explicit(&transcript_policy, memory_order_relaxed) == TRANSCRIPT_OFF)
+		return;
+	entry = said_entry(about, speaker, turn);
+	entry.flags |= ENTRY_SECRET;
 	append(&entry);
 }
 

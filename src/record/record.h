@@ -136,13 +136,13 @@ enum record_speaker {
 void record_said(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
 		 const char *text, size_t length);
 
-/*
- * The same for a line that a rule of the responder has to do with, MARCEL_RULE=RULE (NULL: none).
- * With WITHHELD nothing of the text, not even its length, is recorded, only that something was
- * said.
+/* The same for a line that a rule of the responder has to do with: MARCEL_RULE=RULE (NULL: none).
  */
 void record_said_by(const struct record_about *about, enum record_speaker speaker, uint64_t turn,
-		    const char *rule, bool withheld, const char *text, size_t length);
+		    const char *rule, const char *text, size_t length);
+
+/* Only that something was said: nothing of it is recorded, not even its length. */
+void record_withheld(const struct record_about *about, enum record_speaker speaker, uint64_t turn);
 
 /*
  * Whether the journal thread has sent something since the last call, or has nothing to send. False

@@ -20,18 +20,18 @@
  */
 const struct script *version_add(struct script *script);
 
-/* Counts one user of the version, read from its keepsake if need be. Returns 0, -ENOENT (it was not
- * kept) or another negative errno. */
-int version_use(uint64_t version, const struct script **ret_script);
+/* Counts one user of version NUMBER, read from its keepsake if need be. Returns 0, -ENOENT (it was
+ * not kept) or another negative errno. */
+int version_use(uint64_t number, const struct script **ret_script);
 
 /* A number that stands for this process, not 0: what counted in another one counts no more. */
 uint32_t version_process(void);
 
-/* The version, which somebody uses: NULL if nobody does. */
-const struct script *version_find(uint64_t version);
+/* Version NUMBER, which somebody uses: NULL if nobody does. */
+const struct script *version_find(uint64_t number);
 
 /* Counts one user less. */
-void version_drop(uint64_t version);
+void version_drop(uint64_t number);
 
 /* The name of the keepsake that holds the version; SIZE as KEEPSAKE_NAME_MAX. */
 void version_name(uint64_t version, char *name, size_t size);
