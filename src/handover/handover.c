@@ -17,20 +17,26 @@
  *     answered by the next process. The slot says in_flight, so that a message that kills the
  *     process is known by it: see below.
  *  6. After the commit, before or in send(): the replies lie in the output buffer, and TCP's
- * counters say how many bytes left. Unix sockets have no such counter: out_sent is stored after
- * sending, so one reply may be sent twice, which the record of the handover says.
+ *     counters say how many bytes left. Unix sockets have no such counter: out_sent is stored after
+ *     sending, so one reply may be sent twice, which the record of the handover says.
  *  7. While the input buffer's rest is moved to the front: the turn in force still refers to the
- * old place, which the copy does not touch.
+ *     old place, which the copy does not touch.
  *  8. While the vault is cleaned: sockets are in two messages, the later one counts; or in messages
  *     that are still there. Never in none.
  *  9. In a farewell: the phase is in the slot and goes on from there.
  * 10. At the end: it is recorded first, then the slot says PHASE_LINGER. In between, it is recorded
- * a second time. After it, only the connection is left to be ended, which may be over already. If
- *     the slot is free and the socket still in the vault, nobody owns it: it is shut down.
+ *     a second time. After it, only the connection is left to be ended, which may be over already.
+ *     If the slot is free and the socket still in the vault, nobody owns it: it is shut down.
  * 11. While the next process resumes: it has received nothing from the vault, only looked, and
  *     changed only counters that it would find again. It may die as well, as often as it likes;
  *     `attempts` in the table counts, and after ATTEMPTS_MAX the table is left behind, so that
  *     a table that kills whoever reads it does not end the service.
+ * 12. While a script comes or goes (respond/keepsake.h): its text is in the store before the first
+ *     conversation by it begins, and leaves it in the close() of the last one, which is past
+ *     PHASE_PARTING then and needs it no more. A text that nobody needs, because the process died
+ *     in between, is dropped once the next one is ready; until then each process finds them all. A
+ *     conversation whose text is not there (the store was full, and the file has changed) ends
+ *     politely as one whose state cannot be read.
  *
  * A message that crashes the daemon takes only its own conversation with it: a process that finds
  * in_flight counts a crash for that slot; a committed turn resets the count, and CRASHES_MAX
@@ -95,10 +101,10 @@ static void unstore(const char *name)
 }
 
 /*
- * Whether the descriptor FD, of a name that is not known, is from the store of another version of
- * this daemon: all names there begin alike, and none is of a socket that listens.
+ * Whether the descriptor FD is from the store of this daemon or another version of it: all names
+ * there begin alike, and none is of a socket that listens.
  */
-static bool is_foreign(int fd, const char *name)
+static bool is_from_store(int fd, const char *name)
 {
 	return strncmp(name, HANDOVER_PREFIX, strlen(HANDOVER_PREFIX)) == 0 &&
 	       sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0;
@@ -129,12 +135,12 @@ bool handover_claim(void *handover, int fd, const char *name)
 			h->claimed[i] = true;
 		return true;
 	}
+	if (!is_from_store(fd, name))
+		return false;
 	if (strncmp(name, KEEPSAKE_PREFIX, strlen(KEEPSAKE_PREFIX)) == 0) {
 		keepsakes_offer(fd, name);
 		return true;
 	}
-	if (!is_foreign(fd, name))
-		return false;
 	record_note(RECORD_NOTICE,
 		    "The store holds '%s', which this marceld does not know: dropped", name);
 	unstore(name);
