@@ -43,7 +43,9 @@ def test_it_brings_what_it_should(machine, installed):
     for path in ("/usr/sbin/marceld", "/usr/bin/marcel", "/usr/bin/marcelctl", CONFIG,
                  "/usr/share/man/man8/marceld.8.gz", "/usr/share/man/man1/marcel.1.gz",
                  "/usr/share/man/man1/marcelctl.1.gz",
-                 "/usr/share/man/man5/marcel.ini.5.gz"):
+                 "/usr/share/man/man5/marcel.ini.5.gz",
+                 "/usr/share/man/man5/marcel-script.5.gz", "/etc/marcel/scripts",
+                 "/usr/share/marcel/scripts/smtp.script"):
         assert path in files, path
     assert machine.run("marceld --version").stdout.startswith("marceld ")
     assert machine.run("marceld --check-config").returncode == 0
