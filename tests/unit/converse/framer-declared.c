@@ -35,8 +35,10 @@ static void put(struct run *run, const char *text, size_t length, char mark)
 	size_t at = strlen(run->text);
 
 	assert_true(at + length + 2 <= sizeof(run->text));
+	(void)memcpy(run->text + at, text, length);
 	for (size_t i = 0; i < length; i++)
-		run->text[at + i] = text[i] != '\0' ? text[i] : '0';
+		if (text[i] == '\0')
+			run->text[at + i] = '0';
 	run->text[at + length] = mark;
 	run->text[at + length + 1] = '\0';
 }
