@@ -10,11 +10,12 @@
 
 #include "converse/framer.h"
 
+/* What was configured holds whatever the responder declares. */
 static size_t longest(const struct framer *framer)
 {
-	size_t max = framer->framing.max != 0 ? framer->framing.max : framer->message_max;
+	size_t max = framer->framing.max;
 
-	return max < DIALOGUE_MESSAGE_MAX ? max : DIALOGUE_MESSAGE_MAX;
+	return max != 0 && max < framer->message_max ? max : framer->message_max;
 }
 
 bool framing_makes_sense(const struct marcel_framing *framing)

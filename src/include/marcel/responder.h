@@ -101,8 +101,8 @@ struct marcel_framing {
 	uint8_t line_end; /* LINE: enum marcel_line_end */
 	uint8_t split;    /* LINE: this byte separates messages within a line; 0: none does */
 	uint8_t flags;    /* MARCEL_FRAMING_* */
-	uint32_t max;     /* LINE, PREFIX, RAW: bytes of the longest message, at most 1M, also above
-			   * message_max; 0: message_max */
+	uint32_t max;     /* LINE, PREFIX, RAW: bytes of the longest message; 0, or more than
+			   * message_max: message_max */
 	uint64_t size;    /* RECORD, PREFIX, BYTES */
 };
 

@@ -163,6 +163,17 @@ static void test_pieces(void **state)
 	assert_string_equal(bytes.text, "ab|\nc|d|");
 }
 
+/* A declared max counts only below message_max. */
+static void test_max(void **state)
+{
+	struct run run = {.framer = {.message_max = 4, .framing = LINES(MARCEL_LINE_ANY)}};
+
+	(void)state;
+	run.framer.framing.max = 8;
+	play(&run, "1234\n12345\nb\n", 13, 13);
+	assert_string_equal(run.text, "1234|!b|");
+}
+
 static enum slot_line_end learned(struct marcel_framing framing, const char *bytes)
 {
 	struct run run = {.framer = {.message_max = 100, .framing = framing}};
@@ -201,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_max),
 		cmocka_unit_test(test_line_ends),
 		cmocka_unit_test(test_skipping_without_a_declaration),
 	};
