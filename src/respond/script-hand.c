@@ -106,6 +106,13 @@ static void leave(struct marcel_conversation *conversation)
 	header->wake_at = 0;
 }
 
+bool hand_is_under_way(const struct marcel_conversation *conversation, const struct script *script,
+		       const struct instruction *instruction)
+{
+	return instruction != NULL &&
+	       hand_header(conversation)->pc == (uint32_t)(instruction - script->code) + 1;
+}
+
 int hand_begin(struct marcel_conversation *conversation, const struct script *script,
 	       const struct instruction *instruction)
 {

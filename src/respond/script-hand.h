@@ -55,6 +55,10 @@ enum hand_result {
 	HAND_VERDICT, /* *ret_verdict is to be returned */
 };
 
+/* Whether the other responder has the word by INSTRUCTION (NULL: never). */
+bool hand_is_under_way(const struct marcel_conversation *conversation, const struct script *script,
+		       const struct instruction *instruction);
+
 /* Begins the hand of INSTRUCTION. Returns 0, or -ENOENT and the like when that responder isn't
  * there. */
 int hand_begin(struct marcel_conversation *conversation, const struct script *script,

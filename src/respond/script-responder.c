@@ -278,16 +278,17 @@ static int proceed(struct marcel_conversation *conversation, struct marcel_sink 
 
 		if (r < 0)
 			return r;
-		if (call.outcome.hand == NULL || call.outcome.hand_is_fresh)
-			hand_end(conversation, script);
-		if (call.outcome.hand == NULL || call.outcome.verdict != MARCEL_CONTINUE)
+		if (!call.outcome.hand_is_fresh &&
+		    hand_is_under_way(conversation, script, call.outcome.hand))
 			break;
-		if (!call.outcome.hand_is_fresh)
+		hand_end(conversation, script);
+		if (call.outcome.hand == NULL || call.outcome.verdict != MARCEL_CONTINUE)
 			break;
 		event = (struct script_event){.kind = SCRIPT_UNHANDED};
 		if (hand_begin(conversation, script, call.outcome.hand) < 0)
 			continue;
-		if (first->kind != SCRIPT_MESSAGE)
+		/* Without a message of its own it gets the next one. */
+		if (!call.outcome.hand_is_fresh || first->kind != SCRIPT_MESSAGE)
 			break;
 		result = hand_respond(conversation, script, first->bytes, first->length, sink,
 				      &verdict);
@@ -352,6 +353,9 @@ static int script_respond(struct marcel_conversation *conversation, const char *
 		verdict = proceed(conversation, sink, script, &event);
 		return verdict == -ENOSYS ? MARCEL_CONTINUE : verdict;
 	}
+	if (script_take_secret(hand_script_state(conversation),
+			       hand_header(conversation)->script_used))
+		conversation->secret = true;
 	result = hand_respond(conversation, script, message, length, sink, &verdict);
 	return after_hand(conversation, sink, script, result, verdict);
 }

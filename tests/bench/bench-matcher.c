@@ -110,10 +110,11 @@ static double measure(struct set *set, usec_t duration)
 		for (size_t i = 0; i < BATCH; i++) {
 			const struct rule *rule = &set->rules[set->next];
 			struct capture captures[PATTERN_CAPTURES_MAX];
+			struct effort effort = {.work = 0};
 			size_t number;
 
-			if (matcher_find(set->matcher, 0, rule->message, rule->length, &number,
-					 captures) != MATCH_YES ||
+			if (matcher_find(set->matcher, 0, rule->message, rule->length, &effort,
+					 &number, captures) != MATCH_YES ||
 			    number != set->next)
 				return -1;
 			set->next = set->next + 1 < set->count ? set->next + 1 : 0;

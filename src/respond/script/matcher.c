@@ -26,6 +26,14 @@
 #define HASH_BASIS UINT64_C(0xcbf29ce484222325)
 #define HASH_PRIME UINT64_C(0x100000001b3)
 
+/* One message may take so much of its thread's processor time, nanoseconds... */
+#define EFFORT_NSEC UINT64_C(200000000)
+/* ...which is looked at after so much work. A comparison is 1, and 1 more for each PART_BYTES of
+ * the message, or what REGEX_WORK says. */
+#define EFFORT_BETWEEN 4096
+#define PART_BYTES     256
+#define REGEX_WORK     512
+
 /* A set of patterns: numbers first to first + count - 1 of matcher.order, rising. count 0: free. */
 struct place {
 	uint64_t hash;
@@ -240,8 +248,29 @@ static size_t find_runs(const struct matcher *matcher, size_t from, const char *
 	return n;
 }
 
+/* Counts a comparison of PATTERN with LENGTH bytes. Returns whether there was time for it. */
+static bool spend(struct effort *effort, const struct pattern *pattern, size_t length)
+{
+	uint64_t now;
+
+	if (effort->is_exhausted)
+		return false;
+	effort->work += 1 + length / PART_BYTES;
+	if (pattern->shape == SHAPE_PCRE2)
+		effort->work += REGEX_WORK;
+	if (effort->work < EFFORT_BETWEEN)
+		return true;
+	effort->work = 0;
+	now = processor_time();
+	/* Most messages are answered before the clock is looked at. */
+	if (effort->started == 0)
+		effort->started = now;
+	effort->is_exhausted = now - effort->started > EFFORT_NSEC;
+	return !effort->is_exhausted;
+}
+
 enum match matcher_find(const struct matcher *matcher, size_t from, const char *message,
-			size_t length, size_t *ret_index,
+			size_t length, struct effort *effort, size_t *ret_index,
 			struct capture captures[PATTERN_CAPTURES_MAX])
 {
 	struct run runs[PLACES_MAX];
@@ -258,6 +287,10 @@ enum match matcher_find(const struct matcher *matcher, size_t from, const char *
 		number = *runs[first].next++;
 		if (runs[first].next == runs[first].end)
 			runs[first] = runs[--n];
+		if (effort != NULL && !spend(effort, matcher->entries[number].pattern, length)) {
+			*ret_index = number;
+			return MATCH_STOPPED;
+		}
 		match = pattern_match(matcher->entries[number].pattern, message, length, captures);
 		if (match != MATCH_NO) {
 			*ret_index = number;

@@ -114,6 +114,9 @@ struct workplace {
 	uint64_t started; /* nanoseconds of the thread's processor time; 0: not looked at yet */
 };
 
+/* The thread's processor time in nanoseconds. */
+uint64_t processor_time(void);
+
 /* A workplace of the caller's until it is given back; NULL if there is no memory. Any thread. */
 struct workplace *workplace_take(void);
 void workplace_give(struct workplace *place);

@@ -4,10 +4,11 @@
  * Four kinds (enum pattern_kind), compiled once when a script is loaded, immutable afterwards and
  * used by any number of threads. Messages are bytes; nothing in them is UTF-8 for sure, and a
  * pattern never fails on one that isn't. PCRE2 (pcre2api(3)) does what is not plain comparison,
- * with limits: no input keeps a thread busy for more than some 10 ms of processor time.
+ * with limits: no regex keeps a thread busy for more than some 10 ms of processor time.
  *
  * A matcher is an ordered set of patterns that finds the first which matches. What begins with
- * something literal is found by that, so a thousand rules cost hardly more than ten.
+ * something literal is found by that, so a thousand rules cost hardly more than ten. Where many
+ * patterns have to be compared, the time for one message is limited, too: to some 200 ms.
  */
 #pragma once
 
@@ -91,10 +92,20 @@ int matcher_new(const struct pattern *const patterns[], size_t n, struct matcher
 void matcher_free(struct matcher *matcher);
 
 /*
+ * What comparing one message has cost so far. Zero at first; is_exhausted is for the caller to
+ * read: the message is not to be compared with anything more then.
+ */
+struct effort {
+	uint64_t started; /* processor time of the thread, nanoseconds; 0: not looked at yet */
+	size_t work;      /* since then */
+	bool is_exhausted;
+};
+
+/*
  * Finds the first pattern from number FROM on that matches. Returns MATCH_YES with its number in
  * *RET_INDEX and its captures; MATCH_STOPPED with the number of one that was given up (go on from
- * the next one); MATCH_NO. Any thread.
+ * the next one unless *EFFORT, which may be NULL, is exhausted); MATCH_NO. Any thread.
  */
 enum match matcher_find(const struct matcher *matcher, size_t from, const char *message,
-			size_t length, size_t *ret_index,
+			size_t length, struct effort *effort, size_t *ret_index,
 			struct capture captures[PATTERN_CAPTURES_MAX]);

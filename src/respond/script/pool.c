@@ -31,7 +31,7 @@ static struct {
 	size_t count;
 } pool = {.lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .name = "workplaces"}};
 
-static uint64_t processor_time(void)
+uint64_t processor_time(void)
 {
 	struct timespec now;
 

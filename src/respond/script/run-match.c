@@ -6,6 +6,10 @@
  * evaluated; if it fails they are what they were before. The heap is copied for that, but only for
  * rules that have both. A capture that passes a limit runs `on overflow`, whatever the condition.
  *
+ * NOTE ON WHAT IS GIVEN UP. One rule whose pattern takes too long is passed over; when the message
+ * as a whole does, all further patterns are, and `otherwise` answers. If one of those passed over
+ * would have kept the message secret, it is kept so, since nobody can say whether it was meant.
+ *
  * Further decisions. The script's own end words are compared before any rule, ASCII letters without
  * case. A property that is asked for or set is done with that: its rules have no actions.
  */
@@ -19,6 +23,7 @@
 struct matching {
 	struct run *run;
 	struct capture captures[PATTERN_CAPTURES_MAX];
+	struct effort effort;
 	bool answered;
 };
 
@@ -184,6 +189,14 @@ static void trace_others(const struct run *run, const struct scope *scope, size_
 		run_trace(run, TRACE_OTHER, &run->script->rules[scope->rules[i]]);
 }
 
+/* The patterns of SCOPE from FROM to TO - 1 are given up. */
+static void give_up(struct run *run, const struct scope *scope, size_t from, size_t to)
+{
+	for (size_t i = from; i < to && i < scope->n_rules; i++)
+		if (run->script->rules[scope->rules[i]].secret)
+			run->outcome->secret = true;
+}
+
 /* Tries the patterns of SCOPE. */
 static int try_patterns(struct matching *matching, const struct scope *scope)
 {
@@ -191,10 +204,14 @@ static int try_patterns(struct matching *matching, const struct scope *scope)
 	size_t from = 0;
 	int r = 0;
 
-	while (r == 0 && !matching->answered && from < scope->n_rules) {
+	if (matching->effort.is_exhausted)
+		give_up(run, scope, 0, scope->n_rules);
+	while (r == 0 && !matching->answered && !matching->effort.is_exhausted &&
+	       from < scope->n_rules) {
 		size_t index = 0;
 		enum match match = matcher_find(scope->matcher, from, run->event->bytes,
-						run->event->length, &index, matching->captures);
+						run->event->length, &matching->effort, &index,
+						matching->captures);
 
 		trace_others(run, scope, from, match == MATCH_NO ? scope->n_rules : index);
 		if (match == MATCH_NO)
@@ -204,6 +221,7 @@ static int try_patterns(struct matching *matching, const struct scope *scope)
 			r = try_rule(matching, scope->rules[index]);
 			continue;
 		}
+		give_up(run, scope, index, matching->effort.is_exhausted ? scope->n_rules : from);
 		run_trace(run, TRACE_STOPPED, &run->script->rules[scope->rules[index]]);
 		if (run->n_stopped < STOPPED_MAX)
 			run->stopped[run->n_stopped++] = scope->rules[index];

@@ -5,6 +5,7 @@
  * caller's mistake: -EBUSY. Other events that make no sense now, such as an answer when nothing was
  * handed to anybody, change nothing. When several things are due, each call lets one happen, and
  * wake_at is not later than now. After `drop`, stop and end of input end the dialogue in silence.
+ * A message that `secret next` was meant for is one even if it reads like an end word.
  * One `on early` at a time: if a rule already runs over another, the event is left to the daemon.
  */
 #include "respond/script/run.h"
@@ -81,6 +82,9 @@ static void drop_courses(struct run *run)
 
 	if (state->now.how == SUSPENDED_COLLECT || state->below.how == SUSPENDED_COLLECT)
 		state->framing = state->former;
+	/* What still comes of a secret is one, too. */
+	if ((state->flags & STATE_COLLECT_SECRET) != 0)
+		state->flags |= STATE_SECRET_NEXT;
 	state->flags &= ~(STATE_COLLECT_SECRET | STATE_COLLECT_OVERFLOW);
 	for (uint32_t i = 0; i < HEAP_OWN_VALUES && !run->script->is_list; i++)
 		heap_clear(&run->heap, kept_message(run->script) + i);
@@ -269,7 +273,8 @@ static void tell(struct run *run)
 	outcome->holds = holds(state);
 	outcome->collects = state->now.how == SUSPENDED_COLLECT ||
 			    state->below.how == SUSPENDED_COLLECT;
-	outcome->owns_end = run->script->manners.ends || silent || outcome->collects;
+	outcome->owns_end = run->script->manners.ends || silent || outcome->collects ||
+			    (state->flags & STATE_SECRET_NEXT) != 0;
 	outcome->silent = (state->flags & STATE_DROPPED) != 0 ||
 			  run_farewell(run->script) == MARCEL_CLOSE;
 	outcome->wake_at = time_of_wake(run);
@@ -288,6 +293,9 @@ static void stay_silent(struct run *run)
 
 	if (last || (run->state.flags & STATE_ENDED) != 0)
 		run_end(run, MARCEL_CLOSE);
+	/* How long it would have been a secret nobody can say any more. */
+	if ((run->state.flags & STATE_SECRET_NEXT) != 0)
+		run->outcome->secret = true;
 }
 
 /* NOLINTNEXTLINE(readability-function-size): a pure function has many parameters. */

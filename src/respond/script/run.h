@@ -145,6 +145,12 @@ int script_run(const struct script *script, void *state, size_t *used,
 	       const struct script_event *event, const struct script_world *world,
 	       const struct script_output *output, struct script_outcome *ret);
 
+/*
+ * Whether `secret next` is meant for the message that comes now, which goes to another responder (a
+ * hand is under way). It is meant for one: what says yes once says no then.
+ */
+bool script_take_secret(void *state, size_t used);
+
 /* The name of the present state ("always" if there are none), for --explain. */
 const char *script_state_name(const struct script *script, const void *state);
 

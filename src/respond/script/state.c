@@ -172,6 +172,20 @@ void state_store(const struct run *run, void *bytes, size_t *ret_used)
 	*ret_used = sizeof(state) + run->heap.used;
 }
 
+bool script_take_secret(void *state, size_t used)
+{
+	struct state seen;
+	bool secret;
+
+	if (used < sizeof(seen))
+		return false;
+	(void)memcpy(&seen, state, sizeof(seen));
+	secret = (seen.flags & STATE_SECRET_NEXT) != 0;
+	seen.flags &= ~STATE_SECRET_NEXT;
+	(void)memcpy(state, &seen, sizeof(seen));
+	return secret;
+}
+
 const char *script_state_name(const struct script *script, const void *state)
 {
 	struct state seen;

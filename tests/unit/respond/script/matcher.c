@@ -114,8 +114,8 @@ static void compare(const struct set *set, const char *message, size_t length)
 		size_t index_found = 0;
 		enum match match = find_plainly(set, from, message, length, &index_wanted, wanted);
 
-		assert_int_equal(matcher_find(set->matcher, from, message, length, &index_found,
-					      found),
+		assert_int_equal(matcher_find(set->matcher, from, message, length, NULL,
+					      &index_found, found),
 				 match);
 		if (match == MATCH_NO)
 			break;
@@ -210,13 +210,50 @@ static void test_stopped(void **state)
 	assert_int_equal(matcher_new((const struct pattern *const *)set.patterns, set.count,
 				     &set.matcher),
 			 0);
-	assert_int_equal(matcher_find(set.matcher, 0, message, sizeof(message), &number, captures),
+	assert_int_equal(matcher_find(set.matcher, 0, message, sizeof(message), NULL, &number,
+				      captures),
 			 MATCH_STOPPED);
 	assert_int_equal(number, 1);
-	assert_int_equal(matcher_find(set.matcher, 2, message, sizeof(message), &number, captures),
+	assert_int_equal(matcher_find(set.matcher, 2, message, sizeof(message), NULL, &number,
+				      captures),
 			 MATCH_YES);
 	assert_int_equal(number, 2);
-	assert_int_equal(matcher_find(set.matcher, 3, message, sizeof(message), &number, captures),
+	assert_int_equal(matcher_find(set.matcher, 3, message, sizeof(message), NULL, &number,
+				      captures),
+			 MATCH_NO);
+	free_set(&set);
+}
+
+/* Many that take their time take no more than one message may. */
+static void test_exhausted(void **state)
+{
+	static char message[1000000];
+	struct set set = {.count = 200};
+	struct pattern_error error;
+	struct capture captures[PATTERN_CAPTURES_MAX];
+	struct effort effort = {.work = 0};
+	size_t number = set.count;
+
+	(void)state;
+	(void)memset(message, 'a', sizeof(message));
+	for (size_t i = 0; i < set.count; i++)
+		assert_int_equal(pattern_compile(PATTERN_GLOB, "*aaaaaaaaaaaaaaaaaaaaaaab*", 26,
+						 PATTERN_NOCASE, &set.patterns[i], &error),
+				 0);
+	assert_int_equal(matcher_new((const struct pattern *const *)set.patterns, set.count,
+				     &set.matcher),
+			 0);
+	assert_int_equal(matcher_find(set.matcher, 0, message, sizeof(message), &effort, &number,
+				      captures),
+			 MATCH_STOPPED);
+	assert_true(effort.is_exhausted);
+	assert_in_range(number, 1, set.count - 1);
+	/* It stays so. */
+	assert_int_equal(matcher_find(set.matcher, 0, "x", 1, &effort, &number, captures),
+			 MATCH_STOPPED);
+	assert_int_equal(number, 0);
+	effort = (struct effort){.work = 0};
+	assert_int_equal(matcher_find(set.matcher, 0, "x", 1, &effort, &number, captures),
 			 MATCH_NO);
 	free_set(&set);
 }
@@ -224,10 +261,9 @@ static void test_stopped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_edges),
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_random),    cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_empty),     cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_exhausted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
