@@ -183,6 +183,17 @@ static int parse_span(const char **text, usec_t *sum)
 	return 0;
 }
 
+int text_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 int text_parse_duration(const char *text, usec_t *ret_duration)
 {
 	usec_t sum = 0;

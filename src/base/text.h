@@ -34,6 +34,9 @@ int text_parse_size(const char *text, uint64_t *ret_size);
 /* Writes SIZE in the form text_parse_size() reads ("64K", "1000"); 32 bytes are enough. */
 char *text_format_size(char *buffer, size_t size_of_buffer, uint64_t size);
 
+/* The value of C as a hexadecimal digit, -1 if it is none. */
+int text_hex_digit(char c);
+
 /* Parses a decimal number without sign or spaces. Returns 0, -EINVAL or -ERANGE (above MAX). */
 int text_parse_unsigned(const char *text, uint64_t max, uint64_t *ret_number);
 

@@ -6,41 +6,19 @@
  * One thread.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/i18n.h"
+#include "base/startup.h"
 #include "marcel/connect.h"
 #include "marcel/filter.h"
 #include "marcel/options.h"
 #include "marcel/say.h"
 #include "marcel/session.h"
 #include "marcel/terminal.h"
-
-/* Descriptors 0, 1 and 2 that nobody gave us: without this the socket would become one of them. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		(void)close(fd);
-}
-
-/* Messages are UTF-8. The C locale knows only ASCII and would not let anyone type an accent. */
-static void speak_utf8(void)
-{
-	/* No other thread exists. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	if (strcmp(nl_langinfo(CODESET), "ANSI_X3.4-1968") == 0)
-		(void)setlocale(LC_CTYPE, "C.UTF-8"); /* NOLINT(concurrency-mt-unsafe) */
-}
 
 static int converse(const struct options *options)
 {
@@ -99,9 +77,9 @@ int main(int argc, char **argv)
 	struct report report = REPORT_INIT;
 	struct options options;
 
-	fill_standard_descriptors();
+	startup_fill_descriptors();
 	i18n_init();
-	speak_utf8();
+	startup_speak_utf8();
 	if (options_parse(argc, argv, &options, &report) < 0) {
 		say_report(&report);
 		report_done(&report);

@@ -6,15 +6,12 @@
  * Exit status: 0; 1 when what was asked for did not succeed; 64 when the command line is wrong.
  * One thread.
  */
-#include <fcntl.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/i18n.h"
+#include "base/startup.h"
 #include "base/text.h"
 #include "marcelctl/say.h"
 #include "marcelctl/verb.h"
@@ -33,26 +30,6 @@ static const struct verb verbs[] = {
 	 verb_script_record},
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
-
-/* Descriptors 0, 1 and 2 that nobody gave us: without this a socket would become one of them. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		(void)close(fd);
-}
-
-/* Texts are UTF-8. The C locale knows only ASCII and would not let anyone type an accent. */
-static void speak_utf8(void)
-{
-	/* No other thread exists. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	if (strcmp(nl_langinfo(CODESET), "ANSI_X3.4-1968") == 0)
-		(void)setlocale(LC_CTYPE, "C.UTF-8"); /* NOLINT(concurrency-mt-unsafe) */
-}
 
 static int print_help(void)
 {
@@ -139,9 +116,9 @@ static int run_verb(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	fill_standard_descriptors();
+	startup_fill_descriptors();
 	i18n_init();
-	speak_utf8();
+	startup_speak_utf8();
 	if (argc < 2) {
 		say_error(_("which verb?"));
 		return usage();

@@ -52,17 +52,6 @@ const char *transcript_mark(enum transcript_kind kind)
 	return marks[kind];
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Reads the escape at TEXT, which begins with a backslash. Returns its length, 0 if it is none. */
 static size_t read_escape(const char *text, size_t length, char *ret_byte)
 {
@@ -72,8 +61,9 @@ static size_t read_escape(const char *text, size_t length, char *ret_byte)
 
 	if (length < 2)
 		return 0;
-	if (text[1] == 'x' && length >= 4 && hex_digit(text[2]) >= 0 && hex_digit(text[3]) >= 0) {
-		*ret_byte = (char)(hex_digit(text[2]) * 16 + hex_digit(text[3]));
+	if (text[1] == 'x' && length >= 4 && text_hex_digit(text[2]) >= 0 &&
+	    text_hex_digit(text[3]) >= 0) {
+		*ret_byte = (char)(text_hex_digit(text[2]) * 16 + text_hex_digit(text[3]));
 		return 4;
 	}
 	letter = memchr(letters, text[1], sizeof(letters) - 1);

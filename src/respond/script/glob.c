@@ -136,14 +136,6 @@ int hole_compile(struct pattern *pattern, const char *text, size_t length,
 	return 0;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)fold((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Reads the escape at *AT, where a backslash stands, into *BYTE, and moves *AT behind it. */
 static int read_escape(const char *text, size_t length, size_t *at, char *byte,
 		       struct pattern_error *error)
@@ -157,8 +149,8 @@ static int read_escape(const char *text, size_t length, size_t *at, char *byte,
 	if (start + 1 == length)
 		return pattern_fault(error, start, ESCAPES, "a backslash at the end");
 	if (text[start + 1] == 'x') {
-		int high = start + 2 < length ? hex_digit(text[start + 2]) : -1;
-		int low = start + 3 < length ? hex_digit(text[start + 3]) : -1;
+		int high = start + 2 < length ? text_hex_digit(text[start + 2]) : -1;
+		int low = start + 3 < length ? text_hex_digit(text[start + 3]) : -1;
 
 		if (high < 0 || low < 0)
 			return pattern_fault(error, start, "two hexadecimal digits, as in \\x7f",

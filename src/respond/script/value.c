@@ -85,17 +85,6 @@ static bool finish(struct parser *p, struct making *making, struct text *ret_tex
 	return true;
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Reads the escape at BYTES (a backslash is the first of LENGTH). Returns how many bytes it takes,
  * 0 after a fault. */
 static size_t read_escape(struct parser *p, const char *bytes, size_t length, struct spot spot,
@@ -109,8 +98,9 @@ static size_t read_escape(struct parser *p, const char *bytes, size_t length, st
 		*ret_byte = to[at - from];
 		return 2;
 	}
-	if (length > 3 && bytes[1] == 'x' && hex(bytes[2]) >= 0 && hex(bytes[3]) >= 0) {
-		*ret_byte = (char)(hex(bytes[2]) * 16 + hex(bytes[3]));
+	if (length > 3 && bytes[1] == 'x' && text_hex_digit(bytes[2]) >= 0 &&
+	    text_hex_digit(bytes[3]) >= 0) {
+		*ret_byte = (char)(text_hex_digit(bytes[2]) * 16 + text_hex_digit(bytes[3]));
 		return 4;
 	}
 	if (length > 1 && bytes[1] == 'x')
