@@ -151,6 +151,25 @@ static enum end_reason answer(struct conversation *c, const char *bytes, const s
 }
 
 /*
+ * The LENGTH bytes at BYTES begin a message that the responder wants skipped. The rest of a line
+ * can be found under any framing, that of a message with its length in front only under its own:
+ * then the error is returned, else MARCEL_CONTINUE.
+ */
+static int skip_message(struct turn *turn, const char *bytes, size_t length)
+{
+	struct framer *framer = &turn->conversation->framer;
+	struct marcel_framing *next = &turn->next->framing;
+	bool reframed = memcmp(&framer->framing, next, sizeof(*next)) != 0;
+
+	if (framer->framing.kind == MARCEL_FRAMING_PREFIX && reframed)
+		return -EMSGSIZE;
+	framer_skip(framer, bytes, length);
+	if (!reframed)
+		next->size = framer->framing.size;
+	return MARCEL_CONTINUE;
+}
+
+/*
  * The LENGTH bytes at BYTES begin a message that is too long. The responder may have it skipped;
  * else the dialogue ends.
  */
@@ -169,11 +188,8 @@ static enum end_reason too_long(struct conversation *c, const char *bytes, size_
 		end_dialogue(&turn, END_TOO_LONG, true);
 		return END_NONE;
 	}
-	if (verdict == MARCEL_CONTINUE) {
-		framer_skip(&c->framer, bytes, length);
-		if (turn.next->framing.kind == MARCEL_FRAMING_PREFIX)
-			turn.next->framing.size = c->framer.framing.size;
-	}
+	if (verdict == MARCEL_CONTINUE)
+		verdict = skip_message(&turn, bytes, length);
 	if (verdict == MARCEL_AGAIN)
 		verdict = -EPROTO;
 	return settle(&turn, verdict, END_TOO_LONG);

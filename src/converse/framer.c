@@ -129,10 +129,11 @@ enum framer_result framer_next(struct framer *framer, const char *bytes, size_t 
 	size_t start = 0;
 	const char *lf;
 
+	/* What comes after it may be framed otherwise. */
+	if (framer->skipping && framer->framing.kind != MARCEL_FRAMING_LINE)
+		return skip_line(framer, bytes, length, ret);
 	if (framer->framing.kind != MARCEL_FRAMING_DEFAULT)
 		return framer_next_declared(framer, bytes, length, input, ret);
-	if (framer->skipping)
-		return skip_line(framer, bytes, length, ret);
 	if (framer->mode == MODE_RAW_ONLY)
 		return raw(framer, length, ret);
 	if (framer->mode == MODE_RAW && framer->after_raw) {

@@ -49,9 +49,21 @@ int player_open_sink(struct player *player)
 	return 0;
 }
 
+/* Whether the script wants another framing from the next message on. */
+static bool is_reframed(const struct player *player)
+{
+	struct marcel_framing before = player->framer.framing;
+
+	/* What is to be skipped is the framer's affair. */
+	if (before.kind == MARCEL_FRAMING_PREFIX)
+		before.size = framer_prefix(&before);
+	return memcmp(&before, &player->outcome.framing, sizeof(before)) != 0;
+}
+
 void player_close_sink(struct player *player)
 {
-	if (!player->part && !player->outcome.collects && !player->outcome.holds)
+	if (is_reframed(player) ||
+	    (!player->part && !player->outcome.collects && !player->outcome.holds))
 		(void)sink_end_line(&player->sink);
 	player->joined = player->sink.joined;
 	player->out.length += player->sink.used;
@@ -110,12 +122,9 @@ int player_close(struct player *player, enum end_reason reason, bool with_farewe
 /* The framing that the script wants from the next message on. */
 static void take_over_framing(struct player *player)
 {
-	struct marcel_framing before = player->framer.framing;
 	const struct marcel_framing *wanted = &player->outcome.framing;
 
-	if (before.kind == MARCEL_FRAMING_PREFIX)
-		before.size = framer_prefix(&before);
-	if (memcmp(&before, wanted, sizeof(before)) != 0) {
+	if (is_reframed(player)) {
 		player->framer.framing = *wanted;
 		player->framer.scanned = 0;
 	}

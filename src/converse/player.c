@@ -184,7 +184,9 @@ static int answer(struct player *player, const char *bytes, const struct frame *
 /* A message is longer than framing allows. */
 static int too_long(struct player *player, const char *bytes, size_t length)
 {
+	struct marcel_framing before = player->framer.framing;
 	int r = player_event(player, SCRIPT_OVERFLOW, NULL, NULL);
+	bool reframed = memcmp(&before, &player->framer.framing, sizeof(before)) != 0;
 
 	if (r < 0 || player->end != END_NONE)
 		return r;
@@ -193,7 +195,13 @@ static int too_long(struct player *player, const char *bytes, size_t length)
 		r = player_say_own(player, player->dialogue->too_long);
 		return r < 0 ? r : player_close(player, END_TOO_LONG, true);
 	}
-	framer_skip(&player->framer, bytes, length);
+	/* Only under its own framing can what is left of it be found, unless it is a line. */
+	if (before.kind == MARCEL_FRAMING_PREFIX && reframed)
+		return player_close(player, END_RESPONDER_ERROR, true);
+	if (reframed)
+		player->framer.skipping = true;
+	else
+		framer_skip(&player->framer, bytes, length);
 	return player_settle(player, END_TOO_LONG);
 }
 

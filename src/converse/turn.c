@@ -155,17 +155,19 @@ static void put_into_force(struct turn *turn)
 {
 	struct framer *framer = &turn->conversation->framer;
 	struct slot_turn *next = turn->next;
+	bool reframed = memcmp(&framer->framing, &next->framing, sizeof(next->framing)) != 0;
 
 	turn_record_message(turn);
-	/* Where the last of several messages in a line is answered, the line of replies is whole.
-	 */
-	if ((next->more & (MORE_PART | MORE_CONTINUES)) == 0 && (next->flags & TURN_HOLDS) == 0)
+	/* Where the last of several messages in a line is answered, the line of replies is whole;
+	 * and where what follows is framed otherwise, nothing can join it. */
+	if (reframed ||
+	    ((next->more & (MORE_PART | MORE_CONTINUES)) == 0 && (next->flags & TURN_HOLDS) == 0))
 		(void)sink_end_line(&turn->sink);
 	put_flag(&next->more, MORE_JOINED, turn->sink.joined);
 	next->out_end += turn->sink.used;
 	if (turn->sink.spilled)
 		next->flags |= TURN_OUT_FAR;
-	if (memcmp(&framer->framing, &next->framing, sizeof(next->framing)) != 0)
+	if (reframed)
 		framer->scanned = 0;
 	framer->framing = next->framing;
 	next->mode = (uint8_t)framer->mode;

@@ -102,3 +102,35 @@ def test_a_message_has_its_time(play):
     # One of those that were not compared would have kept it.
     assert SECRET not in daemon.errors()
     peer.send(24 * "A" + "b999\r\n").expect("999\r\n")
+
+
+# Framings that change in the middle of a line.
+
+def test_what_is_framed_otherwise_joins_nothing(play):
+    _, peer = play("on 'c' collect a until \".\"; say \"c${a|length}\"\n"
+                   "on 'f' frame line lf; say \"f\"\n"
+                   "otherwise say \"m${message}\"\n",
+                   head=HEAD.replace("crlf", "lf split \";\" join"), greeting=b"hi\n")
+    peer.send("a;c;x;y\n.\nz;q\n").expect("ma\nc4\nmz;mq\n")
+    peer.send("a;f;b;c\nd\n").expect("ma;f\nmb;c\nmd\n")
+
+
+@pytest.mark.parametrize("framing, sent, heard", [
+    ("prefix 2", "\0\3abc\0\4abcd", "\0\4mabc\0\5mabcd"),
+    ("record 3", "abcdef", "mabcmdef"),
+    ("raw", "abc", "mabc"),
+    ("line lf", "abc\nd\n", "mabc\nmd\n"),
+])
+def test_the_rest_of_a_line_that_is_too_long_is_skipped(play, framing, sent, heard):
+    _, peer = play(f"on overflow say \"long\"; frame {framing}\notherwise say \"m${{message}}\"\n",
+                   head=HEAD.replace("crlf", "crlf max 10"))
+    peer.send(30 * "a").expect("long\r\n")
+    peer.send("bcd\r\n" + sent).expect(heard)
+
+
+def test_what_cannot_be_skipped_ends_the_conversation(play):
+    daemon, peer = play("on overflow say \"long\"; frame line\notherwise say \"m\"\n",
+                        head=HEAD.replace("line crlf", "prefix 4 max 10"), greeting=b"\0\0\0\2hi")
+    peer.send("\0\0\0\x1e" + 10 * "a\n").read_to_end()
+    assert daemon.wait_record("trouble")
+    assert not daemon.records("said", message="S> m")
