@@ -191,8 +191,6 @@ static int happen(struct run *run)
 {
 	switch (run->event->kind) {
 	case SCRIPT_CONNECT:
-		if (run->world->seed != 0)
-			run->view.random = run->world->seed;
 		return offer(run, RULE_CONNECT);
 	case SCRIPT_MESSAGE:
 		return take_message(run);

@@ -56,7 +56,6 @@ struct script_world {
 			     they are */
 	uint64_t conversation;
 	uint64_t turn;
-	uint64_t seed; /* for SCRIPT_CONNECT: where random numbers begin */
 };
 
 enum script_note {

@@ -1,4 +1,4 @@
-/* Texts with what is put into them, quotes without, numbers, durations and sizes. */
+/* Texts with what is put into them, and quotes without; numbers are in quantity.c. */
 #include "respond/script/parse-priv.h"
 
 #include <errno.h>
