@@ -12,8 +12,8 @@
 #include "marcelctl/faults.h"
 #include "marcelctl/file.h"
 #include "marcelctl/say.h"
-#include "respond/registry.h"
 #include "marcelctl/verb.h"
+#include "respond/registry.h"
 #include "respond/script/program.h"
 
 enum {
