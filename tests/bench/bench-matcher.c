@@ -111,9 +111,9 @@ static double measure(struct set *set, usec_t duration)
 			const struct rule *rule = &set->rules[set->next];
 			struct capture captures[PATTERN_CAPTURES_MAX];
 			struct effort effort = {.work = 0};
-			size_t number;
+			size_t number = 0;
 
-			if (matcher_find(set->matcher, 0, rule->message, rule->length, &effort,
+			if (matcher_find(set->matcher, rule->message, rule->length, &effort,
 					 &number, captures) != MATCH_YES ||
 			    number != set->next)
 				return -1;

@@ -269,12 +269,12 @@ static bool spend(struct effort *effort, const struct pattern *pattern, size_t l
 	return !effort->is_exhausted;
 }
 
-enum match matcher_find(const struct matcher *matcher, size_t from, const char *message,
-			size_t length, struct effort *effort, size_t *ret_index,
+enum match matcher_find(const struct matcher *matcher, const char *message, size_t length,
+			struct effort *effort, size_t *index,
 			struct capture captures[PATTERN_CAPTURES_MAX])
 {
 	struct run runs[PLACES_MAX];
-	size_t n = find_runs(matcher, from, message, length, runs);
+	size_t n = find_runs(matcher, *index, message, length, runs);
 
 	while (n > 0) {
 		size_t first = 0;
@@ -288,12 +288,12 @@ enum match matcher_find(const struct matcher *matcher, size_t from, const char *
 		if (runs[first].next == runs[first].end)
 			runs[first] = runs[--n];
 		if (effort != NULL && !spend(effort, matcher->entries[number].pattern, length)) {
-			*ret_index = number;
+			*index = number;
 			return MATCH_STOPPED;
 		}
 		match = pattern_match(matcher->entries[number].pattern, message, length, captures);
 		if (match != MATCH_NO) {
-			*ret_index = number;
+			*index = number;
 			return match;
 		}
 	}

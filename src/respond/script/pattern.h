@@ -102,10 +102,10 @@ struct effort {
 };
 
 /*
- * Finds the first pattern from number FROM on that matches. Returns MATCH_YES with its number in
- * *RET_INDEX and its captures; MATCH_STOPPED with the number of one that was given up (go on from
+ * Finds the first pattern from number *INDEX on that matches. Returns MATCH_YES with its number in
+ * *INDEX and its captures; MATCH_STOPPED with the number of one that was given up (go on from
  * the next one unless *EFFORT, which may be NULL, is exhausted); MATCH_NO. Any thread.
  */
-enum match matcher_find(const struct matcher *matcher, size_t from, const char *message,
-			size_t length, struct effort *effort, size_t *ret_index,
+enum match matcher_find(const struct matcher *matcher, const char *message, size_t length,
+			struct effort *effort, size_t *index,
 			struct capture captures[PATTERN_CAPTURES_MAX]);

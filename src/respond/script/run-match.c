@@ -208,8 +208,8 @@ static int try_patterns(struct matching *matching, const struct scope *scope)
 		give_up(run, scope, 0, scope->n_rules);
 	while (r == 0 && !matching->answered && !matching->effort.is_exhausted &&
 	       from < scope->n_rules) {
-		size_t index = 0;
-		enum match match = matcher_find(scope->matcher, from, run->event->bytes,
+		size_t index = from;
+		enum match match = matcher_find(scope->matcher, run->event->bytes,
 						run->event->length, &matching->effort, &index,
 						matching->captures);
 

@@ -111,11 +111,11 @@ static void compare(const struct set *set, const char *message, size_t length)
 		struct capture wanted[PATTERN_CAPTURES_MAX];
 		struct capture found[PATTERN_CAPTURES_MAX];
 		size_t index_wanted = 0;
-		size_t index_found = 0;
+		size_t index_found = from;
 		enum match match = find_plainly(set, from, message, length, &index_wanted, wanted);
 
-		assert_int_equal(matcher_find(set->matcher, from, message, length, NULL,
-					      &index_found, found),
+		assert_int_equal(matcher_find(set->matcher, message, length, NULL, &index_found,
+					      found),
 				 match);
 		if (match == MATCH_NO)
 			break;
@@ -198,7 +198,7 @@ static void test_stopped(void **state)
 	struct set set = {.count = 3};
 	struct pattern_error error;
 	struct capture captures[PATTERN_CAPTURES_MAX];
-	size_t number = 99;
+	size_t number;
 
 	(void)state;
 	(void)memset(message, 'a', sizeof(message));
@@ -210,15 +210,18 @@ static void test_stopped(void **state)
 	assert_int_equal(matcher_new((const struct pattern *const *)set.patterns, set.count,
 				     &set.matcher),
 			 0);
-	assert_int_equal(matcher_find(set.matcher, 0, message, sizeof(message), NULL, &number,
+	number = 0;
+	assert_int_equal(matcher_find(set.matcher, message, sizeof(message), NULL, &number,
 				      captures),
 			 MATCH_STOPPED);
 	assert_int_equal(number, 1);
-	assert_int_equal(matcher_find(set.matcher, 2, message, sizeof(message), NULL, &number,
+	number = 2;
+	assert_int_equal(matcher_find(set.matcher, message, sizeof(message), NULL, &number,
 				      captures),
 			 MATCH_YES);
 	assert_int_equal(number, 2);
-	assert_int_equal(matcher_find(set.matcher, 3, message, sizeof(message), NULL, &number,
+	number = 3;
+	assert_int_equal(matcher_find(set.matcher, message, sizeof(message), NULL, &number,
 				      captures),
 			 MATCH_NO);
 	free_set(&set);
@@ -232,7 +235,7 @@ static void test_exhausted(void **state)
 	struct pattern_error error;
 	struct capture captures[PATTERN_CAPTURES_MAX];
 	struct effort effort = {.work = 0};
-	size_t number = set.count;
+	size_t number;
 
 	(void)state;
 	(void)memset(message, 'a', sizeof(message));
@@ -243,18 +246,20 @@ static void test_exhausted(void **state)
 	assert_int_equal(matcher_new((const struct pattern *const *)set.patterns, set.count,
 				     &set.matcher),
 			 0);
-	assert_int_equal(matcher_find(set.matcher, 0, message, sizeof(message), &effort, &number,
+	number = 0;
+	assert_int_equal(matcher_find(set.matcher, message, sizeof(message), &effort, &number,
 				      captures),
 			 MATCH_STOPPED);
 	assert_true(effort.is_exhausted);
 	assert_in_range(number, 1, set.count - 1);
 	/* It stays so. */
-	assert_int_equal(matcher_find(set.matcher, 0, "x", 1, &effort, &number, captures),
+	number = 0;
+	assert_int_equal(matcher_find(set.matcher, "x", 1, &effort, &number, captures),
 			 MATCH_STOPPED);
 	assert_int_equal(number, 0);
 	effort = (struct effort){.work = 0};
-	assert_int_equal(matcher_find(set.matcher, 0, "x", 1, &effort, &number, captures),
-			 MATCH_NO);
+	number = 0;
+	assert_int_equal(matcher_find(set.matcher, "x", 1, &effort, &number, captures), MATCH_NO);
 	free_set(&set);
 }
 
