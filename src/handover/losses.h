@@ -15,7 +15,8 @@
 	X(NO_RESPONDER, "no-responder", "its responder is not there any more")         \
 	X(OTHER_STATE, "other-state", "its responder cannot read the saved state")     \
 	X(NO_STATE, "no-state", "its state was lost")                                  \
-	X(SYSTEM, "system", "the system refused a thread or memory")
+	X(SYSTEM, "system", "the system refused a thread or memory")                   \
+	X(NO_KEEPSAKE, "no-keepsake", "the script it was held by was not kept")
 
 #define LOSS_ENUM(NAME, reason, sentence) LOSS_##NAME,
 enum handover_loss {

@@ -279,6 +279,14 @@ static bool has_keepsake(const struct snapshot *s, const struct marcel_responder
 	return name[0] == '\0' || keepsakes_need(name);
 }
 
+static bool has_right_size(const struct snapshot *s, const struct marcel_responder_ops *responder)
+{
+	/* Such a one says itself how much of the state matters. */
+	if (responder->state_begin > 0)
+		return s->turn.state_size <= responder->state_size;
+	return s->turn.state_size == responder->state_size;
+}
+
 /* Finds the responder the state is for, and sees that it can read it. */
 static enum handover_loss find_responder(struct resumption *r, const struct snapshot *s,
 					 const struct conversation_origin *origin,
@@ -297,9 +305,9 @@ static enum handover_loss find_responder(struct resumption *r, const struct snap
 	    !h->hooks.find_responder(h->hooks.context, s->responder, &ret->responder, &ret->shared))
 		return LOSS_NO_RESPONDER;
 	if (!has_keepsake(s, ret->responder))
-		return LOSS_OTHER_STATE;
+		return LOSS_NO_KEEPSAKE;
 	if (s->turn.state_version == ret->responder->state_version &&
-	    s->turn.state_size == ret->responder->state_size)
+	    has_right_size(s, ret->responder))
 		return LOSS_NONE;
 	return ret->responder->restore != NULL ? LOSS_NONE : LOSS_OTHER_STATE;
 }

@@ -249,7 +249,7 @@ def test_a_script_that_was_not_kept(scripted):
     scripted.forget(*keepsakes(scripted))
     scripted.start()
     assert peer.read_to_end() == b""
-    scripted.daemon.wait_record("not_carried")
+    assert scripted.daemon.wait_record("not_carried")["reason"] == "no-keepsake"
     scripted.connect(b"220 there\r\n")
 
 
