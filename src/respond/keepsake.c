@@ -21,7 +21,7 @@ struct keepsake {
 	int fd; /* a memfd */
 	unsigned count;
 	bool stored;
-	bool needed; /* by conversations that will count it soon */
+	unsigned needed; /* conversations that will count it soon */
 };
 
 /* Everything is guarded by the lock. */
@@ -114,7 +114,7 @@ bool keepsakes_need(const char *name)
 	lock_take(&keepsakes.lock);
 	keepsake = find(name);
 	if (keepsake != NULL)
-		keepsake->needed = true;
+		keepsake->needed++;
 	lock_drop(&keepsakes.lock);
 	return keepsake != NULL;
 }
@@ -126,7 +126,7 @@ void keepsakes_forget_rest(void)
 	lock_take(&keepsakes.lock);
 	for (struct keepsake *k = keepsakes.first; k != NULL; k = next) {
 		next = k->next;
-		if (k->count == 0 && !k->needed)
+		if (k->count == 0 && k->needed == 0)
 			forget(k);
 	}
 	lock_drop(&keepsakes.lock);
@@ -186,14 +186,36 @@ int keepsake_keep(const char *name, const void *bytes, size_t size)
 	return r;
 }
 
+/* Forgets it if nobody counts or needs it any more. */
+static void forget_if_idle(struct keepsake *keepsake)
+{
+	if (keepsake->count == 0 && keepsake->needed == 0)
+		forget(keepsake);
+}
+
+void keepsake_arrived(const char *name)
+{
+	struct keepsake *keepsake;
+
+	lock_take(&keepsakes.lock);
+	keepsake = find(name);
+	if (keepsake != NULL && keepsake->needed > 0) {
+		keepsake->needed--;
+		forget_if_idle(keepsake);
+	}
+	lock_drop(&keepsakes.lock);
+}
+
 void keepsake_drop(const char *name)
 {
 	struct keepsake *keepsake;
 
 	lock_take(&keepsakes.lock);
 	keepsake = find(name);
-	if (keepsake != NULL && keepsake->count > 0 && --keepsake->count == 0)
-		forget(keepsake);
+	if (keepsake != NULL && keepsake->count > 0) {
+		keepsake->count--;
+		forget_if_idle(keepsake);
+	}
 	lock_drop(&keepsakes.lock);
 }
 

@@ -32,9 +32,10 @@ void keepsakes_offer(int fd, const char *name);
 void keepsakes_start(keepsake_store_fn *store, keepsake_unstore_fn *unstore);
 
 /*
- * Notes that a conversation that is being resumed will keep NAME. Returns whether it is there. /
- * Drops what was offered and neither kept nor needed. Main thread, before resumed conversations go
- * on.
+ * Notes that a conversation that is being resumed will keep NAME; its thread undoes that by
+ * keepsake_arrived(), so that what one drops is not lost for another. Returns whether it is there.
+ * / Drops what was offered and neither kept nor needed. Main thread, before resumed conversations
+ * go on.
  */
 bool keepsakes_need(const char *name);
 void keepsakes_forget_rest(void);
@@ -49,7 +50,10 @@ void keepsakes_done(void);
  */
 int keepsake_keep(const char *name, const void *bytes, size_t size);
 
-/* Counts one less; the last one takes it out of the store. */
+/* A conversation that keepsakes_need() was called for has kept NAME by now, or does without. */
+void keepsake_arrived(const char *name);
+
+/* Counts one less; the last one takes it out of the store, unless somebody needs it. */
 void keepsake_drop(const char *name);
 
 /* Gives the bytes that are kept as NAME, or that were offered. Returns 0 with *RET_BYTES owned by

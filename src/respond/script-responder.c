@@ -434,7 +434,7 @@ static bool is_blank(const struct marcel_conversation *conversation)
 	       header->pc == 0;
 }
 
-static int script_restore(struct marcel_conversation *conversation, uint32_t version)
+static int take_up(struct marcel_conversation *conversation, uint32_t version)
 {
 	const struct face_script *face = conversation->shared;
 	struct hand_header *header = hand_header(conversation);
@@ -482,6 +482,18 @@ static int script_keepsake(const void *state, size_t state_used, char *name, siz
 		return -EBADMSG;
 	version_name(version, name, size);
 	return 0;
+}
+
+static int script_restore(struct marcel_conversation *conversation, uint32_t version)
+{
+	char name[KEEPSAKE_NAME_MAX];
+	int named =
+		script_keepsake(conversation->state, conversation->state_used, name, sizeof(name));
+	int r = take_up(conversation, version);
+
+	if (named == 0 && name[0] != '\0')
+		keepsake_arrived(name);
+	return r;
 }
 
 static void script_close(struct marcel_conversation *conversation)
