@@ -24,9 +24,10 @@ static char told[512];
 static void tell(char sign, const char *name)
 {
 	size_t used = strlen(told);
+	int length = snprintf(told + used, sizeof(told) - used, "%c%s ", sign,
+			      name + strlen(KEEPSAKE_PREFIX));
 
-	(void)snprintf(told + used, sizeof(told) - used, "%c%s ", sign,
-		       name + strlen(KEEPSAKE_PREFIX));
+	assert_true(length > 0 && (size_t)length < sizeof(told) - used);
 }
 
 static void store(int fd, const char *name)
