@@ -7,7 +7,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,11 +22,14 @@ static char told[512];
 
 static void tell(char sign, const char *name)
 {
+	const char *what = name + strlen(KEEPSAKE_PREFIX);
 	size_t used = strlen(told);
-	int length = snprintf(told + used, sizeof(told) - used, "%c%s ", sign,
-			      name + strlen(KEEPSAKE_PREFIX));
+	size_t length = strlen(what);
 
-	assert_true(length > 0 && (size_t)length < sizeof(told) - used);
+	assert_true(used + length + 3 <= sizeof(told));
+	told[used] = sign;
+	(void)memcpy(told + used + 1, what, length);
+	(void)memcpy(told + used + 1 + length, " ", 2);
 }
 
 static void store(int fd, const char *name)
