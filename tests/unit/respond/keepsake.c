@@ -28,7 +28,7 @@ static void tell(char sign, const char *name)
 
 	assert_true(used + length + 3 <= sizeof(told));
 	told[used] = sign;
-	(void)memcpy(told + used + 1, what, length);
+	(void)memcpy(told + used + 1, what, length + 1);
 	(void)memcpy(told + used + 1 + length, " ", 2);
 }
 
