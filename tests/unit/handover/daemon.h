@@ -208,6 +208,8 @@ static inline _Noreturn void daemon_run(struct world *world, int control)
 			/* Threads that need not freeze may still record. */
 			if (d.roster.live == 0)
 				record_leave();
+			/* As marceld does; one may have ended without being joined. */
+			roster_abandon(&d.roster);
 			_exit(0);
 		}
 		if (poll(fds, 4, -1) < 0)
