@@ -198,17 +198,22 @@ def keepsakes(manager):
     return sorted(name for name, _ in manager.store if name.startswith("marcel-keep-"))
 
 
+def await_keepsakes(manager, count):
+    """Waits until so many scripts are in the store, which hears of them a moment later."""
+    wait_until(lambda: len(keepsakes(manager)) == count, f"{count} scripts are kept")
+
+
 def test_each_conversation_keeps_its_script(scripted, again):
     first = scripted.connect(b"220 here\r\n")
     ask(first, "NEXT", "to second")
-    assert len(keepsakes(scripted)) == 1
+    await_keepsakes(scripted, 1)
     # Shifts every rule, too: a place in the one is none in the other.
     rewrite(scripted, 'let host = "here"', 'let host = "there"\nlet more = "${host}"')
     rewrite(scripted, "always\n", "always\n    on 'MORE' say \"${more}\"\n")
     again(scripted)
     second = scripted.connect(b"220 there\r\n")
     ask(second, "MORE", "there")
-    assert len(keepsakes(scripted)) == 2
+    await_keepsakes(scripted, 2)
     again(scripted)
     first.send("NEXT\r\n")
     while (line := first.line()) == b"tick\r\n":
@@ -221,10 +226,10 @@ def test_each_conversation_keeps_its_script(scripted, again):
     ask(second, "GET", "")
     # The old one is let go with the last who needed it.
     first.half_close().expect_end(b"eof\r\n")
-    wait_until(lambda: len(keepsakes(scripted)) == 1, "the old script is forgotten")
+    await_keepsakes(scripted, 1)
     again(scripted)
     ask(second, "MORE", "there")
-    assert len(keepsakes(scripted)) == 1
+    await_keepsakes(scripted, 1)
 
 
 def test_a_reload_changes_nothing_for_those_who_talk(scripted, again):
@@ -233,12 +238,12 @@ def test_a_reload_changes_nothing_for_those_who_talk(scripted, again):
     scripted.daemon.process.send_signal(signal.SIGHUP)
     scripted.daemon.wait_record("reloaded")
     second = scripted.connect(b"220 there\r\n")
-    assert len(keepsakes(scripted)) == 2
+    await_keepsakes(scripted, 2)
     again(scripted)
     ask(first, "WHERE", "first")
     ask(second, "WHERE", "first")
     first.half_close().expect_end(b"eof\r\n")
-    wait_until(lambda: len(keepsakes(scripted)) == 1, "the old script is forgotten")
+    await_keepsakes(scripted, 1)
 
 
 def test_a_script_that_was_not_kept(scripted):
@@ -285,8 +290,9 @@ def test_a_spoilt_state_ends_one_conversation_only(scripted):
     scripted.start()
     peer.read_to_end()
     ask(other, "GET", "y")
-    assert len(scripted.daemon.records("trouble")) + \
-        len(scripted.daemon.records("not_carried")) == 1
+    daemon = scripted.daemon
+    daemon.wait_for(lambda: len(daemon.records("trouble") + daemon.records("not_carried")) == 1,
+                    "one record of it")
 
 
 def test_an_old_script_whose_users_end_while_the_daemon_is_away(scripted, again):
@@ -300,4 +306,4 @@ def test_an_old_script_whose_users_end_while_the_daemon_is_away(scripted, again)
     for _ in range(2):
         again(scripted)
         ask(second, "GET", "y")
-    assert len(keepsakes(scripted)) == 2
+    await_keepsakes(scripted, 2)

@@ -66,7 +66,8 @@ static enum framer_result call(struct feed *feed, enum framer_input input)
 	check(feed->framer.mode != MODE_UNDECIDED || mode == MODE_UNDECIDED);
 	check(mode != MODE_LINE || feed->framer.mode == MODE_LINE);
 	if (result == FRAMER_TOO_LONG) {
-		check(memcmp(&frame, &untouched, sizeof(frame)) == 0);
+		check(frame.start == untouched.start && frame.length == untouched.length &&
+		      frame.consumed == untouched.consumed);
 		check(feed->length > feed->framer.message_max);
 		return result;
 	}
