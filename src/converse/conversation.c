@@ -276,7 +276,10 @@ static enum end_reason answer_all(struct conversation *c, enum framer_input inpu
 		if (input == FRAMER_QUIET)
 			input = FRAMER_MORE_TO_COME;
 	}
-	return broken != END_NONE ? broken : output_flush(c);
+	/* The last words go out together with the farewell. */
+	if (broken != END_NONE || slot_turn(c->slot.head)->phase != PHASE_DIALOGUE)
+		return broken;
+	return output_flush(c);
 }
 
 /* Lets time pass, and no message in, until the responder wants one again. */

