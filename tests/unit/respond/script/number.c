@@ -273,7 +273,8 @@ static void test_wide(void **state)
 	expansion_done(&to);
 }
 
-/* All again where a comma stands before the fraction, if there is such a locale here. */
+/* All again where a comma stands before the fraction, if there is such a locale (CMakeLists.txt
+ * makes one). */
 static void test_locale(void **state)
 {
 	static const char *const names[] = {"fr_FR.UTF-8", "de_DE.UTF-8", "fr_FR", "de_DE"};
