@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 
+struct marcel_loaded;
 struct marcel_responder_ops;
 
 enum framing {
@@ -59,6 +60,10 @@ struct face {
 	char *responder_name;
 	const struct marcel_responder_ops *responder;
 	void *responder_shared;
+
+	/* Responders that the conversation can be handed or given to; ended by one without ops. NULL:
+	 * none. */
+	struct marcel_loaded *loaded;
 
 	void *owner; /* whoever counts the references; opaque to conversations */
 };

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "converse/roster.h"
 #include "handover/snapshot.h"
-#include "handover/vault.h"
+#include "base/vault.h"
 
 /* What the handover asks of whoever knows configuration and listeners. */
 struct handover_hooks {

@@ -59,3 +59,15 @@ void keepsake_drop(const char *name);
 /* Gives the bytes that are kept as NAME, or that were offered. Returns 0 with *RET_BYTES owned by
  * the caller (free(3)), -ENOENT, or another negative errno. */
 int keepsake_read(const char *name, void **ret_bytes, size_t *ret_size);
+
+/*
+ * The same for descriptors that are more than bytes, such as FIFOs: one owner each, no counting.
+ *
+ * keepsake_take_fd() gives what an earlier process stored as NAME, owned by the caller, or -ENOENT;
+ * keepsakes_forget_rest() leaves it alone then. keepsake_store_fd() stores FD (a duplicate is kept)
+ * in the place of what has the name NAME, at keepsakes_start() if that is still to come.
+ * keepsake_unstore_fd() takes it out. Names begin with KEEPSAKE_PREFIX.
+ */
+int keepsake_take_fd(const char *name);
+int keepsake_store_fd(const char *name, int fd);
+void keepsake_unstore_fd(const char *name);

@@ -421,6 +421,8 @@ static int script_wake(struct marcel_conversation *conversation, enum marcel_wak
 	case MARCEL_WAKE_TOO_LONG:
 		event.kind = SCRIPT_OVERFLOW;
 		break;
+	case MARCEL_WAKE_READY:
+		return -ENOSYS;
 	}
 	return proceed(conversation, sink, script, &event);
 }

@@ -54,6 +54,7 @@ enum marcel_note {
 	MARCEL_NOTE_UNANSWERED = 1, /* there was no answer to a message, and none is to come */
 	MARCEL_NOTE_STOPPED = 2,    /* a rule was given up, since it took too long */
 	MARCEL_NOTE_OVERFLOW = 3,   /* the client sent more than is kept of it */
+	MARCEL_NOTE_REFUSED = 4,    /* an operator's order was not carried out; the text says why */
 };
 
 /*
@@ -70,6 +71,10 @@ enum marcel_verdict {
 	MARCEL_CLOSE = 2,    /* send what was said, then end the dialogue without a farewell */
 	MARCEL_FAREWELL = 3, /* the same, with the farewell */
 	MARCEL_RESET = 4,    /* break the connection off at once (RST); what was said may be lost */
+	MARCEL_GIVE = 5,     /* send what was said, then let the responder that give_to names go on:
+			      * the one that was suspended when this one took the conversation, in
+			      * its middle, or another one from its beginning. If there is none of
+			      * that name, it is as MARCEL_CONTINUE, and the journal says so */
 };
 
 /* How bytes become messages, if a responder wants to say that itself. */
@@ -124,6 +129,17 @@ struct marcel_settings {
 /* Tells a fault of the settings to whoever wrote them; FILE and LINE (0: none) say where. */
 typedef void marcel_fault_fn(void *context, const char *file, unsigned line, const char *text);
 
+struct marcel_responder_ops;
+
+/* A responder that is ready, with what its load() made. */
+struct marcel_loaded {
+	const struct marcel_responder_ops *ops;
+	void *shared;
+};
+
+/* What is kept beside the state, in bytes: see `pad`. */
+#define MARCEL_PAD_SIZE ((size_t)16 * 1024)
+
 /* What a responder is told about the conversation with every call. Read only, valid for the call.
  */
 struct marcel_conversation {
@@ -155,6 +171,34 @@ struct marcel_conversation {
 	size_t message_end; /* in: bytes of the line end that followed the message, 0 to 2 */
 	uint64_t opened;    /* in: when the conversation began, CLOCK_REALTIME microseconds */
 	const uint8_t *id;  /* in: 16 bytes that no other conversation anywhere has */
+	const char *reason; /* in, in close(): why it ended, as MARCEL_REASON in the journal; NULL:
+			     * it goes on with another responder */
+	const char
+		*give_to; /* out: for MARCEL_GIVE, a responder's name; valid until the call returns
+			   */
+
+	/*
+	 * For responders that somebody else talks to, besides the client. The three from wake_fd on
+	 * are kept from call to call, but not beyond the process: restore() sets them anew.
+	 */
+	int wake_fd; /* whose bytes are for this conversation: drain() is called when it is
+		      * readable, whatever the client does; -1: none. It stays the responder's */
+	void *local; /* whatever the responder wants to find again; NULL in open() and restore() */
+	uint64_t waiting;    /* the oldest turn that waits for somebody's answer; 0: none does */
+	const char *speaker; /* out: who really answers, if a responder lets another one; NULL: it
+			      * does so itself. A static text, kept from call to call */
+
+	/*
+	 * MARCEL_PAD_SIZE bytes that are kept like the state, beyond the process, but not committed
+	 * with a turn: what is written there is there at once, whatever becomes of the turn. Not
+	 * zeroed in open(). Who uses it sets uses_pad in open().
+	 */
+	void *pad;
+	bool uses_pad; /* kept from call to call, and beyond the process */
+
+	/* in: the responders that a conversation can be handed to, ended by one without ops; NULL:
+	 * none */
+	const struct marcel_loaded *loaded;
 };
 
 /* Why wake() is called. */
@@ -166,9 +210,26 @@ enum marcel_wake {
 	MARCEL_WAKE_EARLY = 4, /* the client spoke while nothing had been said yet; once, and only
 				* if wanted. -ENOSYS: it doesn't matter */
 	MARCEL_WAKE_TOO_LONG =
-		5, /* a message is longer than framing allows. -ENOSYS: the configured
-		    * reply and the end; MARCEL_CONTINUE: its rest is skipped */
+		5,             /* a message is longer than framing allows. -ENOSYS: the configured
+				* reply and the end; MARCEL_CONTINUE: its rest is skipped */
+	MARCEL_WAKE_READY = 6, /* drain() wanted it */
 };
+
+/* An order that an operator gives to the responder of a conversation. */
+struct marcel_order {
+	uint64_t turn; /* only while this turn is open, and as an answer to it alone; 0: any */
+	const char
+		*line; /* as in a line of the operator channel: text, or "/..." (marcel-operator(7))
+			*/
+	size_t length;
+};
+
+/* Who said something; for said(). */
+#define MARCEL_CLIENT 'C'
+#define MARCEL_SERVER 'S'
+
+/* In the place of a text that is secret, for said(). */
+#define MARCEL_WITHHELD ((size_t)-1)
 
 struct marcel_responder_ops {
 	uint32_t abi;     /* MARCEL_RESPONDER_ABI */
@@ -253,8 +314,36 @@ struct marcel_responder_ops {
 	int (*keepsake)(const void *state, size_t state_used, char *name, size_t size);
 
 	/*
-	 * The conversation is over. If the process dies in this call, the next one calls it again.
-	 * May be NULL.
+	 * There is something to be read from wake_fd: takes all of it. No turn: the state may be
+	 * looked at and not changed, the pad may be changed. Also called while the client does not
+	 * read what was said to it, so it must not leave anything behind that makes wake_fd
+	 * readable again. Returns 1 when wake() is wanted for MARCEL_WAKE_READY as soon as there
+	 * can be a turn; 0; or a negative errno: then wake_fd is not looked at any more. NULL when
+	 * there is no wake_fd.
+	 */
+	int (*drain)(struct marcel_conversation *conversation);
+
+	/*
+	 * An operator gives ORDER. Returns a verdict but MARCEL_AGAIN, or a negative errno when the
+	 * order is not carried out, which does not end the conversation: -ESTALE (the turn is not
+	 * open), -EINVAL (there is no such order), -ENOTCONN (no operator has the word), -E2BIG
+	 * (the line is too long). May be NULL, which means -ENOTCONN.
+	 */
+	int (*order)(struct marcel_conversation *conversation, const struct marcel_order *order,
+		     struct marcel_sink *sink);
+
+	/*
+	 * WHO (MARCEL_CLIENT, MARCEL_SERVER) said LENGTH bytes at TEXT in turn conversation->turn,
+	 * greeting and farewell included: for keeping or showing the dialogue. LENGTH is
+	 * MARCEL_WITHHELD, and TEXT NULL, for what is secret. Called in the middle of other calls;
+	 * the state may be looked at and not changed. May be NULL.
+	 */
+	void (*said)(const struct marcel_conversation *conversation, char who, const char *text,
+		     size_t length);
+
+	/*
+	 * The conversation is over, or goes on with another responder; conversation->reason says
+	 * which. If the process dies in this call, the next one calls it again. May be NULL.
 	 */
 	void (*close)(struct marcel_conversation *conversation);
 };

@@ -1,5 +1,5 @@
 /* Keeping sockets in flight; the idea is in vault.h. */
-#include "handover/vault.h"
+#include "base/vault.h"
 
 #include <errno.h>
 #include <stdlib.h>

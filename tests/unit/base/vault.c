@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 
 #include "../converse/pairs.h"
-#include "handover/vault.h"
+#include "base/vault.h"
 
 #define SLOTS 400
 
