@@ -38,24 +38,36 @@ struct control_hooks {
 	void *context;
 };
 
+/* Where the control is to be had. Strings are copied. */
+struct control_places {
+	const char *socket; /* path of the socket; NULL: none */
+	/* A directory from which the socket inherits its group by the setgid bit; NULL, or one that
+	 * is not there or has no such bit: only the daemon's own user and root may connect. */
+	const char *group_directory;
+	bool bus;      /* look for the system bus */
+	bool expected; /* somebody asked for the socket by name: that it can't be had is worth a
+			* record */
+};
+
 struct control;
 
 /*
- * Starts the control over WATCH. SOCKET is where the socket goes (a path), GROUP_DIRECTORY a
- * directory from which it inherits its group by the setgid bit (NULL: none; then only the daemon's
- * own user and root may connect). SOCKET NULL: none. BUS: whether to look for the system bus.
- * EXPECTED: somebody asked for the socket by name, so that it can't be had is worth a record. Main
- * thread. Returns 0 or a negative errno (no thread, no memory).
+ * Starts the control over WATCH. HOOKS are copied; their context outlives the control. The socket
+ * is there, or known not to be, when this returns. Main thread, with records started. Returns 0 or
+ * a negative errno (no thread, no memory, no descriptors).
  */
-int control_start(struct watch *watch, const char *socket, const char *group_directory, bool bus,
-		  bool expected, const struct control_facts *facts,
-		  const struct control_hooks *hooks, struct control **ret_control);
+int control_start(struct watch *watch, const struct control_places *places,
+		  const struct control_facts *facts, const struct control_hooks *hooks,
+		  struct control **ret_control);
 
 /* Ends the thread, tells clients nothing more, unlinks the socket. control_stop(NULL) is allowed.
  * Main thread. */
 void control_stop(struct control *control);
 
-/* How the reload went: RESULT 0, or a negative errno with the faults as lines in TEXT (copied).
- * FACTS are the new ones. Main thread. */
+/*
+ * How the reload went: RESULT 0, or a negative errno with the faults as lines in TEXT (copied;
+ * NULL: none). FACTS are the new ones; NULL: they are as before. For reloads by a signal too. Main
+ * thread. CONTROL may be NULL. Without memory for it, whoever waits for an answer is left waiting.
+ */
 void control_reloaded(struct control *control, int result, const char *text,
 		      const struct control_facts *facts);
