@@ -174,8 +174,13 @@ struct marcel_conversation {
 	const char *reason; /* in, in close(): why it ended, as MARCEL_REASON in the journal; NULL:
 			     * it goes on with another responder */
 	const char
-		*give_to; /* out: for MARCEL_GIVE, a responder's name; valid until the call returns
-			   */
+		*give_to; /* out: for MARCEL_GIVE, a responder's name; valid until the call returns.
+			   * in, in close() without a reason: who goes on, if known, else NULL */
+	const char *draft; /* in: draft_length bytes that whoever hands the conversation over
+			    * proposes as the next answer; NULL: nothing. To be said by itself at
+			    * draft_until */
+	size_t draft_length;
+	uint64_t draft_until; /* in: CLOCK_MONOTONIC microseconds; UINT64_MAX: it waits */
 
 	/*
 	 * For responders that somebody else talks to, besides the client. The three from wake_fd on
@@ -327,7 +332,8 @@ struct marcel_responder_ops {
 	 * An operator gives ORDER. Returns a verdict but MARCEL_AGAIN, or a negative errno when the
 	 * order is not carried out, which does not end the conversation: -ESTALE (the turn is not
 	 * open), -EINVAL (there is no such order), -ENOTCONN (no operator has the word), -E2BIG
-	 * (the line is too long). May be NULL, which means -ENOTCONN.
+	 * (the line is too long), -ESRCH (there is no such responder to give it to), -ENOBUFS
+	 * (there is no room for more). May be NULL, which means -ENOTCONN.
 	 */
 	int (*order)(struct marcel_conversation *conversation, const struct marcel_order *order,
 		     struct marcel_sink *sink);
