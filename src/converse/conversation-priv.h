@@ -65,6 +65,21 @@ enum end_reason input_wait(struct conversation *c, bool pause, enum input_event 
  */
 enum end_reason input_hold(struct conversation *c, enum input_event *ret_event);
 
+struct turn;
+
+/* Ends the dialogue with TURN, for REASON; the farewell follows if WITH_FAREWELL. */
+void end_dialogue(struct turn *turn, enum end_reason reason, bool with_farewell);
+
+/*
+ * Commits TURN as its VERDICT says; REASON is why the dialogue ends if it closes. Returns END_NONE
+ * if the dialogue goes on or was ended in good order (the phase tells which), else why the
+ * conversation breaks off.
+ */
+enum end_reason settle(struct turn *turn, int verdict, enum end_reason reason);
+
+/* Does everything that is asked of the conversation (watch.h), between two messages. */
+enum end_reason wishes_serve(struct conversation *c);
+
 /* Says the farewell after the last reply: from PHASE_PARTING to PHASE_FAREWELL. */
 enum end_reason ending_part(struct conversation *c);
 

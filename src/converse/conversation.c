@@ -16,10 +16,11 @@
 
 #include "converse/conversation-priv.h"
 #include "converse/endword.h"
+#include "converse/roster.h"
+#include "converse/switch.h"
 #include "converse/turn.h"
 
-/* Ends the dialogue with TURN, for REASON; the farewell follows if WITH_FAREWELL. */
-static void end_dialogue(struct turn *turn, enum end_reason reason, bool with_farewell)
+void end_dialogue(struct turn *turn, enum end_reason reason, bool with_farewell)
 {
 	turn->next->phase = with_farewell ? PHASE_PARTING : PHASE_FAREWELL;
 	turn->next->reason = (uint8_t)reason;
@@ -36,15 +37,27 @@ static void end_with_failure(struct turn *turn, int error)
 	end_dialogue(turn, END_RESPONDER_ERROR, true);
 }
 
-/*
- * Commits TURN as its VERDICT says; REASON is why the dialogue ends if it closes. Returns END_NONE
- * if the dialogue goes on or was ended in good order (the phase tells which), else why the
- * conversation breaks off.
- */
-static enum end_reason settle(struct turn *turn, int verdict, enum end_reason reason)
+/* Gives the conversation to whom TURN's responder names. Returns a verdict or a negative errno. */
+static int give(struct turn *turn)
+{
+	int r = switch_give(turn, turn->give_to);
+
+	if (r != -ESRCH && r != -EALREADY)
+		return r;
+	record_event(RECORD_NOTICE, &turn->about, NULL, 0,
+		     "Conversation %" PRIu64 " stays with %s: %s '%s'", turn->about.number,
+		     turn->conversation->responder->name,
+		     r == -ESRCH ? "there is no responder" : "it is no other one than",
+		     turn->give_to);
+	return MARCEL_CONTINUE;
+}
+
+enum end_reason settle(struct turn *turn, int verdict, enum end_reason reason)
 {
 	enum end_reason broken;
 
+	if (verdict == MARCEL_GIVE)
+		verdict = give(turn);
 	switch (verdict) {
 	case MARCEL_CONTINUE:
 		turn->next->flags &= (uint8_t)~TURN_AGAIN;
@@ -208,7 +221,13 @@ static enum end_reason event(struct conversation *c, enum marcel_wake event, enu
 		turn.next->more &= (uint8_t)~MORE_EARLY;
 	verdict = turn_wake(&turn, event);
 	if (verdict == -ENOSYS)
-		verdict = event == MARCEL_WAKE_EARLY ? MARCEL_CONTINUE : MARCEL_FAREWELL;
+		verdict = event == MARCEL_WAKE_EARLY || event == MARCEL_WAKE_READY
+				  ? MARCEL_CONTINUE
+				  : MARCEL_FAREWELL;
+	/* Something is still to be said to who says nothing more. */
+	else if (verdict == MARCEL_AGAIN && event == MARCEL_WAKE_EOF &&
+		 (turn.next->flags & TURN_HOLDS) != 0)
+		verdict = MARCEL_CONTINUE;
 	/* After these two there is nothing to continue with; its own words were the farewell. */
 	else if (verdict == MARCEL_CONTINUE && last)
 		verdict = MARCEL_CLOSE;
@@ -237,6 +256,21 @@ static bool wants_messages(const struct conversation *c)
 	return turn->phase == PHASE_DIALOGUE && (turn->flags & TURN_HOLDS) == 0;
 }
 
+/* Whether somebody else than the client has something for it, which comes between two messages. */
+static bool is_called(const struct conversation *c)
+{
+	return (c->wished || c->ready) && (slot_turn(c->slot.head)->flags & TURN_AGAIN) == 0;
+}
+
+/* Lets the responder, or who controls the daemon, have what they want. */
+static enum end_reason answer_call(struct conversation *c)
+{
+	if (c->wished)
+		return wishes_serve(c);
+	c->ready = false;
+	return event(c, MARCEL_WAKE_READY, END_RESPONDER);
+}
+
 /*
  * Answers every message that is wanted and there, and sends. *RET_PAUSE says whether a pause would
  * make one of the rest.
@@ -245,7 +279,7 @@ static enum end_reason answer_all(struct conversation *c, enum framer_input inpu
 {
 	enum end_reason broken = END_NONE;
 
-	while (broken == END_NONE && wants_messages(c)) {
+	while (broken == END_NONE && wants_messages(c) && !is_called(c)) {
 		const struct slot_turn *turn = slot_turn(c->slot.head);
 		const char *bytes = slot_in(&c->slot, turn) + (turn->in_taken - turn->in_base);
 		size_t length = (size_t)(in_read(c) - turn->in_taken);
@@ -336,9 +370,15 @@ static enum end_reason converse(struct conversation *c)
 	if ((slot_turn(c->slot.head)->flags & TURN_INPUT_END) != 0)
 		input = FRAMER_END;
 	while (broken == END_NONE && slot_turn(c->slot.head)->phase == PHASE_DIALOGUE) {
+		if (is_called(c)) {
+			broken = answer_call(c);
+			continue;
+		}
 		broken = answer_all(c, input, &pause);
 		if (broken != END_NONE || slot_turn(c->slot.head)->phase != PHASE_DIALOGUE)
 			break;
+		if (is_called(c))
+			continue;
 		if (!wants_messages(c)) {
 			if (input == FRAMER_QUIET)
 				input = FRAMER_MORE_TO_COME;
@@ -363,9 +403,12 @@ static void restore(struct conversation *c)
 	struct turn turn;
 	int r;
 
-	if (!c->resumed || c->responder->restore == NULL ||
-	    slot_turn(c->slot.head)->phase >= PHASE_PARTING)
+	if (!c->resumed || slot_turn(c->slot.head)->phase >= PHASE_PARTING ||
+	    (c->responder->restore == NULL &&
+	     (c->below.responder == NULL || c->below.responder->restore == NULL)))
 		return;
+	/* There may be something from before that it did not get round to. */
+	c->ready = c->responder->drain != NULL;
 	turn_begin(&turn, c);
 	r = turn_restore(&turn);
 	if (r < 0)
@@ -433,6 +476,6 @@ void conversation_run(struct conversation *c)
 		wire_detach(&c->wire, false);
 		return;
 	}
-	turn_close(c);
+	turn_close(c, end_reason_name(slot_turn(c->slot.head)->reason));
 	turn_is_over(c);
 }

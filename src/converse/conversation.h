@@ -28,6 +28,12 @@ struct conversation_origin {
 
 struct roster;
 
+/* The responder from which a conversation was taken, and which can get it back. */
+struct conversation_below {
+	const struct marcel_responder_ops *responder; /* NULL: there is none */
+	void *shared;
+};
+
 struct conversation {
 	struct roster *roster; /* where it is told that it is over */
 	uint32_t index;        /* of its slot */
@@ -36,6 +42,10 @@ struct conversation {
 	/* The face's responder, or the one it was resumed with, and what its load() made. */
 	const struct marcel_responder_ops *responder;
 	void *shared;
+	struct conversation_below below;
+	void *local; /* the responder's own (marcel/responder.h), as are the next two */
+	uint64_t waiting;
+	const char *speaker;
 	pthread_t thread;       /* main thread */
 	bool resumed;           /* another process left it */
 	bool running;           /* main thread: there is a thread to join */
@@ -50,6 +60,8 @@ struct conversation {
 	bool stopping;      /* MAIL_STOP came */
 	bool aborted;       /* MAIL_ABORT came */
 	bool frozen;        /* MAIL_FREEZE came */
+	bool wished;        /* MAIL_WISH came */
+	bool ready;         /* the responder wants to be woken for what it drained */
 	bool handed_over;   /* it ended without ending the conversation; read after joining */
 	struct lock *turnstile; /* held until its first turn is over; NULL: none */
 };

@@ -61,8 +61,8 @@ struct face {
 	const struct marcel_responder_ops *responder;
 	void *responder_shared;
 
-	/* Responders that the conversation can be handed or given to; ended by one without ops. NULL:
-	 * none. */
+	/* Responders that the conversation can be handed or given to; ended by one without ops.
+	 * NULL: none. */
 	struct marcel_loaded *loaded;
 
 	void *owner; /* whoever counts the references; opaque to conversations */

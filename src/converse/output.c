@@ -5,14 +5,30 @@
 
 #include "converse/conversation-priv.h"
 #include "converse/table.h"
+#include "converse/turn.h"
 
 /* Replies are sent when this much has gathered, even if more messages are there. */
 #define FLUSH_AT ((size_t)64 * 1024)
+
+/* Lets the responder take what its descriptor has. */
+static void drain(struct conversation *c)
+{
+	int r = turn_drain(c);
+
+	if (r > 0)
+		c->ready = true;
+	else if (r < 0)
+		c->wire.side = -1;
+}
 
 enum end_reason interrupted(struct conversation *c)
 {
 	unsigned mail = wire_take_mail(&c->wire);
 
+	if ((mail & MAIL_SIDE) != 0)
+		drain(c);
+	if ((mail & MAIL_WISH) != 0)
+		c->wished = true;
 	if ((mail & MAIL_STOP) != 0)
 		c->stopping = true;
 	if ((mail & MAIL_ABORT) != 0)

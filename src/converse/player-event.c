@@ -186,6 +186,7 @@ int player_settle(struct player *player, enum end_reason reason)
 		return player_close(player, END_RESPONDER_RESET, false);
 	case MARCEL_CONTINUE:
 	case MARCEL_AGAIN:
+	case MARCEL_GIVE: /* there is nobody else */
 		break;
 	}
 	return 0;

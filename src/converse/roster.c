@@ -208,14 +208,17 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 		.origin = how->origin,
 		.responder = how->responder,
 		.shared = how->shared,
+		.below = how->below,
 		.framer = restore_framer(slot_turn(head), how->origin.face),
 		.turnstile = how->suspect ? &roster->turnstile : NULL,
 	};
 	wire_init(&c->wire, fd, how->carried);
 	c->wire.peeks = roster->hooks.keep != NULL && !is_tcp(fd);
 	stack = stacks_get(&roster->stacks, index, &stack_size);
+	watch_begin(roster->watch, c);
 	r = thread_start(&c->thread, NULL, stack, stack_size, run, c);
 	if (r < 0) {
+		watch_end(roster->watch, c, END_SYSTEM_ERROR);
 		(void)take_fd(&c->wire.fd); /* it stays the caller's */
 		wire_done(&c->wire);
 		return r;
@@ -320,6 +323,12 @@ void roster_discard(struct roster *roster, uint32_t index)
 	free_slot(roster, index);
 }
 
+/* Why C, whose thread has done its last, is over. */
+static enum end_reason end_of(const struct conversation *c)
+{
+	return c->handed_over ? END_HANDOVER : (enum end_reason)slot_turn(c->slot.head)->reason;
+}
+
 uint32_t roster_reap(struct roster *roster)
 {
 	uint64_t count;
@@ -335,6 +344,7 @@ uint32_t roster_reap(struct roster *roster)
 		lock_drop(&roster->lock);
 		if (c == NULL)
 			return reaped;
+		watch_end(roster->watch, c, end_of(c));
 		thread_join(c->thread);
 		c->running = false;
 		roster->live--;

@@ -18,6 +18,7 @@
 #include "converse/numbers.h"
 #include "converse/stacks.h"
 #include "converse/table.h"
+#include "converse/watch.h"
 
 /*
  * Told once for each conversation that is over, from roster_reap(), before its slot is reused; or
@@ -62,6 +63,9 @@ struct roster {
 
 	struct roster_hooks hooks;
 
+	struct watch *watch; /* who looks at conversations (watch.h); NULL: nobody. Not owned; set
+			      * before the first one begins */
+
 	/*
 	 * The gate: threads of conversations that are resumed wait behind it, or they would take
 	 * the processor from the thread that starts them.
@@ -101,8 +105,9 @@ struct roster_resumption {
 	struct conversation_origin origin;
 	const struct marcel_responder_ops *responder; /* the one the slot's state is for */
 	void *shared;
-	bool suspect; /* the process died in a turn of this conversation */
-	bool carried; /* set by roster_resume() */
+	struct conversation_below below; /* the one that is suspended */
+	bool suspect;                    /* the process died in a turn of this conversation */
+	bool carried;                    /* set by roster_resume() */
 };
 
 /*

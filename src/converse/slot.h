@@ -76,6 +76,7 @@ enum slot_line_end {
 #define MORE_JOINED    0x02 /* the line of replies that was begun has no end yet */
 #define MORE_PART      0x04 /* the last message was not the last one of its line */
 #define MORE_CONTINUES 0x08 /* the next message belongs to the turn of the last one */
+#define MORE_PAD       0x10 /* the responder uses the pad */
 
 /* One more than the last value of each. */
 #define PHASE_COUNT    (PHASE_LINGER + 1)
@@ -96,13 +97,38 @@ struct slot_turn {
 	uint8_t flags;     /* TURN_* */
 	uint8_t reason;    /* enum end_reason, from PHASE_PARTING on */
 	uint8_t more;      /* MORE_* */
-	uint8_t spare[2];
+	uint16_t tail; /* bytes at the end of the state area, see the note on switching; 0: none */
 	uint32_t state_version;        /* layout of the responder's state */
 	uint32_t state_size;           /* its bytes, as far as they matter */
 	struct marcel_framing framing; /* as declared by the responder */
 };
 /* Both it and `more` lie where the first tables of version 1 have zeros, which mean the same. */
 static_assert(sizeof(struct marcel_framing) == 16, "it fits where version 1 kept room");
+
+#define SWITCH_NAME_MAX 32
+
+/*
+ * NOTE ON SWITCHING. A conversation may go from one responder to another in its middle, and back.
+ * That has to be as much in force, or not, as all else in a turn. So who answers stands at the end
+ * of the state area, once it is not whom the card names: the last `tail` bytes are, from their
+ * beginning, the state of the responder that is suspended, if one is, and this. The present
+ * responder's state stays at the front of the area.
+ */
+struct slot_switch {
+	char responder[SWITCH_NAME_MAX]; /* who answers */
+	char below[SWITCH_NAME_MAX];     /* who is suspended; "": nobody */
+	uint64_t below_wake_at;
+	struct marcel_framing below_framing;
+	uint32_t below_version; /* of its state */
+	uint32_t below_size;
+	uint8_t below_flags; /* of TURN_*: SWITCH_FLAGS */
+	uint8_t below_more;  /* of MORE_*: SWITCH_MORE */
+	uint8_t spare[14];
+};
+static_assert(sizeof(struct slot_switch) == 112, "no padding: it is saved");
+
+#define SWITCH_FLAGS (TURN_HOLDS | TURN_OWNS_END)
+#define SWITCH_MORE  (MORE_EARLY | MORE_CONTINUES | MORE_PAD)
 
 /* Whether a slot holds a conversation. */
 enum slot_stage {
@@ -158,7 +184,7 @@ struct slot_card {
 #define SLOT_NEAR_OUT  (SLOT_NEAR_SIZE - SLOT_NEAR_IN - sizeof(struct slot_card))
 #define SLOT_FAR_SLACK ((size_t)64 * 1024)
 #define SLOT_FAR_IN    (((size_t)DIALOGUE_MESSAGE_MAX + SLOT_FAR_SLACK) * 2)
-#define SLOT_FAR_OUT   ((size_t)MARCEL_REPLY_MAX + SLOT_FAR_SLACK * 2)
+#define SLOT_FAR_OUT   ((size_t)MARCEL_REPLY_MAX + SLOT_FAR_SLACK * 2 - MARCEL_PAD_SIZE)
 
 struct slot_near {
 	struct slot_card card;
@@ -174,6 +200,7 @@ struct slot_states {
 struct slot_far {
 	char in[SLOT_FAR_IN];
 	char out[SLOT_FAR_OUT];
+	char pad[MARCEL_PAD_SIZE]; /* the responder's (marcel/responder.h) */
 };
 static_assert(sizeof(struct slot_far) % 4096 == 0, "far parts are whole pages");
 
@@ -229,6 +256,15 @@ static inline void slot_commit(struct slot_head *head)
 	uint64_t sequence = atomic_load_explicit(&head->sequence, memory_order_relaxed);
 
 	atomic_store_explicit(&head->sequence, sequence + 1, memory_order_release);
+}
+
+/* What the end of the state AREA says of TURN's responder; NULL: the card says it. */
+static inline const struct slot_switch *slot_switch(const struct slot_turn *turn, const char *area)
+{
+	return turn->tail == 0
+		       ? NULL
+		       : (const struct slot_switch *)(const void *)(area + MARCEL_STATE_MAX -
+								    sizeof(struct slot_switch));
 }
 
 /* The responder's state in force / the other area, for the turn being prepared. */

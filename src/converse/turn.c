@@ -3,7 +3,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "converse/roster.h"
+#include "converse/turn-priv.h"
+#include "converse/watch.h"
 
 struct record_about turn_about(const struct conversation *conversation)
 {
@@ -15,6 +20,20 @@ struct record_about turn_about(const struct conversation *conversation)
 		.peer = card->peer,
 		.listener = card->listener,
 	};
+}
+
+/* Shows a line of the dialogue to who watches, and to the responder. */
+static void show(struct turn *turn, char who, const char *text, size_t length)
+{
+	struct conversation *conversation = turn->conversation;
+
+	watch_said(conversation->roster->watch, conversation, who, turn->next->messages, text,
+		   length);
+	if (conversation->responder->said != NULL) {
+		struct marcel_conversation seen = turn_view(turn);
+
+		conversation->responder->said(&seen, who, text, length);
+	}
 }
 
 void turn_record_message(struct turn *turn)
@@ -30,6 +49,10 @@ void turn_record_message(struct turn *turn)
 	else
 		record_said_by(&turn->about, RECORD_CLIENT, turn->next->messages, NULL, message,
 			       turn->message_length);
+	if (seen != NULL && seen->secret)
+		show(turn, MARCEL_CLIENT, NULL, MARCEL_WITHHELD);
+	else
+		show(turn, MARCEL_CLIENT, message, turn->message_length);
 }
 
 static void said(void *context, const char *text, size_t length)
@@ -39,6 +62,7 @@ static void said(void *context, const char *text, size_t length)
 	turn_record_message(turn);
 	record_said_by(&turn->about, RECORD_SERVER, turn->next->messages,
 		       turn->seen != NULL ? turn->seen->rule : NULL, text, length);
+	show(turn, MARCEL_SERVER, text, length);
 }
 
 static void noted(void *context, enum marcel_note note, const char *rule, const char *text,
@@ -49,6 +73,7 @@ static void noted(void *context, enum marcel_note note, const char *rule, const 
 		[MARCEL_NOTE_UNANSWERED] = RECORD_UNANSWERED,
 		[MARCEL_NOTE_STOPPED] = RECORD_RULE_STOPPED,
 		[MARCEL_NOTE_OVERFLOW] = RECORD_OVERFLOW,
+		[MARCEL_NOTE_REFUSED] = RECORD_ORDER_REFUSED,
 	};
 	struct turn *turn = context;
 	struct record_field field = {"MARCEL_RULE", rule};
@@ -56,6 +81,9 @@ static void noted(void *context, enum marcel_note note, const char *rule, const 
 	if ((unsigned)note >= sizeof(kinds) / sizeof(kinds[0]))
 		return;
 	turn_record_message(turn);
+	if (note == MARCEL_NOTE_REFUSED)
+		watch_refused(turn->conversation->roster->watch, turn->conversation,
+			      turn->next->messages, text, length);
 	record_event(kinds[note], &turn->about, &field, rule != NULL, "%.*s",
 		     length < INT_MAX ? (int)length : INT_MAX, text);
 }
@@ -81,17 +109,20 @@ static const char *line_end(const struct framer *framer)
 
 struct slot_turn *turn_amend(struct conversation *conversation)
 {
-	size_t state_size = slot_turn(conversation->slot.head)->state_size;
+	const struct slot_turn *turn = slot_turn(conversation->slot.head);
+	const size_t tail_at = (size_t)MARCEL_STATE_MAX - turn->tail;
 
 	/* The commit puts the other state area into force as well. */
-	if (state_size > 0)
+	if (turn->state_size > 0)
 		(void)memcpy(slot_next_state(&conversation->slot), slot_state(&conversation->slot),
-			     state_size);
+			     turn->state_size);
+	if (turn->tail > 0)
+		(void)memcpy(slot_next_state(&conversation->slot) + tail_at,
+			     slot_state(&conversation->slot) + tail_at, turn->tail);
 	return slot_next(conversation->slot.head);
 }
 
-/* Lets replies look as the framing in force wants them. */
-static void frame_replies(struct turn *turn)
+void turn_frame_replies(struct turn *turn)
 {
 	const struct framer *framer = &turn->conversation->framer;
 	const struct marcel_framing *framing = &framer->framing;
@@ -142,7 +173,7 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 				.context = turn,
 			},
 	};
-	frame_replies(turn);
+	turn_frame_replies(turn);
 }
 
 /* Sets or clears FLAG of *FLAGS. */
@@ -210,11 +241,15 @@ void turn_is_over(struct conversation *conversation)
 	}
 }
 
-/*
- * A call of the responder: what it sees of the conversation, and, once it has returned, what it
- * made of that.
- */
-static struct marcel_conversation view(struct turn *turn)
+/* How much the responder may remember. */
+static size_t room_of(const struct marcel_responder_ops *responder, const struct slot_turn *turn)
+{
+	size_t room = (size_t)MARCEL_STATE_MAX - turn->tail;
+
+	return responder->state_size < room ? responder->state_size : room;
+}
+
+struct marcel_conversation turn_view(struct turn *turn)
 {
 	const struct conversation *conversation = turn->conversation;
 	const struct slot_card *card = &conversation->slot.near->card;
@@ -222,7 +257,7 @@ static struct marcel_conversation view(struct turn *turn)
 	struct marcel_conversation seen = {
 		.shared = conversation->shared,
 		.state = slot_next_state(&conversation->slot),
-		.state_size = conversation->responder->state_size,
+		.state_size = room_of(conversation->responder, next),
 		.number = conversation->slot.head->number,
 		.turn = next->messages,
 		.peer = card->peer,
@@ -237,6 +272,13 @@ static struct marcel_conversation view(struct turn *turn)
 		.message_end = turn->message_end,
 		.opened = conversation->slot.head->opened,
 		.id = conversation->slot.head->id,
+		.wake_fd = conversation->wire.side,
+		.local = conversation->local,
+		.waiting = conversation->waiting,
+		.speaker = conversation->speaker,
+		.pad = conversation->slot.far->pad,
+		.uses_pad = (next->more & MORE_PAD) != 0,
+		.loaded = conversation->origin.face->loaded,
 	};
 
 	/* What is to be skipped is the framer's affair. */
@@ -245,10 +287,36 @@ static struct marcel_conversation view(struct turn *turn)
 	return seen;
 }
 
-static void take_over(struct turn *turn, const struct marcel_conversation *seen)
+/* Keeps whom MARCEL_GIVE names beyond the call. */
+static void note_gift(struct turn *turn, const struct marcel_conversation *seen)
+{
+	(void)snprintf(turn->give_to, sizeof(turn->give_to), "%s",
+		       seen->give_to != NULL ? seen->give_to : "");
+}
+
+/* What belongs to this process alone, and is not a matter of committing. */
+static void take_local(struct turn *turn, const struct marcel_conversation *seen)
+{
+	struct conversation *c = turn->conversation;
+
+	c->wire.side = seen->wake_fd;
+	c->local = seen->local;
+	if (c->waiting != seen->waiting) {
+		c->waiting = seen->waiting;
+		watch_waiting(c->roster->watch, c, seen->waiting);
+	}
+	if (c->speaker != seen->speaker) {
+		c->speaker = seen->speaker;
+		watch_switched(c->roster->watch, c, c->responder->name,
+			       c->below.responder != NULL ? c->below.responder->name : NULL,
+			       seen->speaker);
+	}
+}
+
+void turn_take_over(struct turn *turn, const struct marcel_conversation *seen)
 {
 	struct slot_turn *next = turn->next;
-	struct marcel_framing before = view(turn).framing;
+	struct marcel_framing before = turn_view(turn).framing;
 
 	next->wake_at = seen->wake_at;
 	/* Without sense it would be a message of no bytes, again and again. */
@@ -259,36 +327,38 @@ static void take_over(struct turn *turn, const struct marcel_conversation *seen)
 	put_flag(&next->flags, TURN_OWNS_END, seen->owns_end);
 	put_flag(&next->more, MORE_EARLY, seen->early);
 	put_flag(&next->more, MORE_CONTINUES, seen->continues);
+	put_flag(&next->more, MORE_PAD, seen->uses_pad);
+	take_local(turn, seen);
 	if (seen->state_used <= seen->state_size)
 		next->state_size = (uint32_t)seen->state_used;
 }
 
 int turn_open(struct turn *turn)
 {
-	struct marcel_conversation seen = view(turn);
+	struct marcel_conversation seen = turn_view(turn);
 	int r;
 
 	if (turn->conversation->responder->open == NULL)
 		return MARCEL_CONTINUE;
 	r = turn->conversation->responder->open(&seen);
-	take_over(turn, &seen);
+	turn_take_over(turn, &seen);
 	/* Here it counts at once. */
 	turn->conversation->framer.framing = turn->next->framing;
-	frame_replies(turn);
+	turn_frame_replies(turn);
 	return r;
 }
 
 int turn_greet(struct turn *turn)
 {
 	const char *greeting = turn->conversation->origin.face->dialogue.greeting;
-	struct marcel_conversation seen = view(turn);
+	struct marcel_conversation seen = turn_view(turn);
 	int r = -ENOSYS;
 
 	if (turn->conversation->responder->greet != NULL) {
 		turn->seen = &seen;
 		r = turn->conversation->responder->greet(&seen, &turn->sink);
 		turn->seen = NULL;
-		take_over(turn, &seen);
+		turn_take_over(turn, &seen);
 	}
 	if (r != -ENOSYS)
 		return r;
@@ -297,20 +367,22 @@ int turn_greet(struct turn *turn)
 
 int turn_respond(struct turn *turn, const char *message, size_t length)
 {
-	struct marcel_conversation seen = view(turn);
+	struct marcel_conversation seen = turn_view(turn);
 	int r;
 
 	turn->seen = &seen;
 	r = turn->conversation->responder->respond(&seen, message, length, &turn->sink);
 	turn_record_message(turn);
 	turn->seen = NULL;
-	take_over(turn, &seen);
+	turn_take_over(turn, &seen);
+	if (r == MARCEL_GIVE)
+		note_gift(turn, &seen);
 	return r;
 }
 
 int turn_wake(struct turn *turn, enum marcel_wake reason)
 {
-	struct marcel_conversation seen = view(turn);
+	struct marcel_conversation seen = turn_view(turn);
 	int r;
 
 	if (turn->conversation->responder->wake == NULL)
@@ -320,17 +392,71 @@ int turn_wake(struct turn *turn, enum marcel_wake reason)
 	turn->seen = &seen;
 	r = turn->conversation->responder->wake(&seen, reason, &turn->sink);
 	turn->seen = NULL;
-	take_over(turn, &seen);
+	turn_take_over(turn, &seen);
+	if (r == MARCEL_GIVE)
+		note_gift(turn, &seen);
 	return r;
+}
+
+int turn_order(struct turn *turn, const struct marcel_order *order)
+{
+	struct marcel_conversation seen = turn_view(turn);
+	int r;
+
+	if (turn->conversation->responder->order == NULL)
+		return -ENOTCONN;
+	turn->seen = &seen;
+	r = turn->conversation->responder->order(&seen, order, &turn->sink);
+	turn->seen = NULL;
+	turn_take_over(turn, &seen);
+	if (r == MARCEL_GIVE)
+		note_gift(turn, &seen);
+	return r;
+}
+
+int turn_drain(struct conversation *conversation)
+{
+	struct slot_turn next = *slot_turn(conversation->slot.head);
+	struct turn turn = {.conversation = conversation, .next = &next};
+	struct marcel_conversation seen = turn_view(&turn);
+
+	if (conversation->responder->drain == NULL)
+		return -EBADF;
+	seen.state = slot_state(&conversation->slot);
+	return conversation->responder->drain(&seen);
+}
+
+/* Lets who is suspended take up its state; its time has come when it gets the conversation back. */
+static int restore_below(struct turn *turn)
+{
+	struct conversation *c = turn->conversation;
+	struct slot_switch *tail = turn_switch(turn);
+	struct marcel_conversation seen;
+	int r;
+
+	if (c->below.responder == NULL || c->below.responder->restore == NULL)
+		return 0;
+	seen = turn_view_below(turn);
+	r = c->below.responder->restore(&seen, tail->below_version);
+	if (r < 0)
+		return r;
+	if (seen.state_used <= tail->below_size)
+		tail->below_size = (uint32_t)seen.state_used;
+	tail->below_version = c->below.responder->state_version;
+	return 0;
 }
 
 int turn_restore(struct turn *turn)
 {
 	const struct marcel_responder_ops *responder = turn->conversation->responder;
-	struct marcel_conversation seen = view(turn);
-	char *state = seen.state;
-	int r;
+	struct marcel_conversation seen;
+	int r = restore_below(turn);
+	char *state;
 
+	if (r < 0 || responder->restore == NULL)
+		return r;
+	seen = turn_view(turn);
+	state = seen.state;
 	if (responder->state_begin == 0) {
 		if (turn->next->state_size < responder->state_size)
 			(void)memset(state + turn->next->state_size, 0,
@@ -340,28 +466,33 @@ int turn_restore(struct turn *turn)
 	r = responder->restore(&seen, turn->next->state_version);
 	if (r < 0)
 		return r;
-	take_over(turn, &seen);
+	turn_take_over(turn, &seen);
 	turn->next->state_version = responder->state_version;
 	return 0;
 }
 
 int turn_save(struct turn *turn)
 {
-	struct marcel_conversation seen = view(turn);
+	struct marcel_conversation seen = turn_view(turn);
 	int r = turn->conversation->responder->save(&seen);
 
-	take_over(turn, &seen);
+	turn_take_over(turn, &seen);
 	return r;
 }
 
-void turn_close(struct conversation *conversation)
+void turn_close(struct conversation *conversation, const char *reason)
 {
 	struct turn turn;
 	struct marcel_conversation seen;
 
-	if (conversation->responder->close == NULL)
+	if (conversation->responder->close == NULL && conversation->below.responder == NULL)
 		return;
 	turn_begin(&turn, conversation);
-	seen = view(&turn);
+	turn_close_below(&turn, reason);
+	if (conversation->responder->close == NULL)
+		return;
+	seen = turn_view(&turn);
+	seen.reason = reason;
 	conversation->responder->close(&seen);
+	conversation->wire.side = -1;
 }

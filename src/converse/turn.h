@@ -30,6 +30,7 @@ struct turn {
 	size_t message_length;
 	size_t message_end;                     /* bytes of its line end */
 	const struct marcel_conversation *seen; /* during a call: what the responder says of it */
+	char give_to[SWITCH_NAME_MAX];          /* after MARCEL_GIVE: whom it names */
 };
 
 /* What records say of CONVERSATION; valid while its slot is. */
@@ -86,9 +87,15 @@ int turn_wake(struct turn *turn, enum marcel_wake reason);
 int turn_restore(struct turn *turn);
 int turn_save(struct turn *turn);
 
+/* Gives the responder ORDER. Returns a verdict, or a negative errno: it is not carried out. */
+int turn_order(struct turn *turn, const struct marcel_order *order);
+
+/* Lets the responder take what its descriptor has, outside of any turn. Returns as drain() does. */
+int turn_drain(struct conversation *conversation);
+
 /* Records what the client said in TURN, if that has not happened yet. */
 void turn_record_message(struct turn *turn);
 
-/* Tells the responder that the conversation is over. Leaves a turn in flight: turn_is_over() ends
- * it. */
-void turn_close(struct conversation *conversation);
+/* Tells the responder, and who is suspended, that the conversation is over, for REASON as in the
+ * journal. Leaves a turn in flight: turn_is_over() ends it. */
+void turn_close(struct conversation *conversation, const char *reason);

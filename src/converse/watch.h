@@ -122,6 +122,9 @@ void watch_free(struct watch *watch);
 /* The eventfd; owned by WATCH. Any thread. */
 int watch_fd(const struct watch *watch);
 
+/* Whether what was said last is kept for watch_past(); at first: no. Main thread. */
+void watch_keep_past(struct watch *watch, bool keep);
+
 /*
  * What the daemon tells. WATCH may be NULL in all of these: nobody watches.
  *
@@ -149,14 +152,12 @@ void watch_refused(struct watch *watch, struct conversation *c, uint64_t turn, c
 		   size_t length);
 void watch_obeyed(struct watch *watch);
 
-/* Takes the oldest wish for C; false when there is none. The caller owns it: wish_done(). */
-bool watch_take_wish(struct watch *watch, struct conversation *c, struct wish *ret_wish);
+/* Takes the oldest wish for C, which stays WATCH's own until it is answered; NULL when there is
+ * none. */
+const struct wish *watch_take_wish(struct watch *watch, struct conversation *c);
 
 /* Answers the wish TICKET: RESULT is 0 or a negative errno. */
 void watch_answer(struct watch *watch, struct conversation *c, uint64_t ticket, int result);
-
-/* Frees what WISH owns. */
-void wish_done(struct wish *wish);
 
 /*
  * What control asks. Any one thread but a conversation's.

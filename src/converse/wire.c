@@ -44,6 +44,7 @@ void wire_init(struct wire *wire, int fd, bool carried)
 
 	*wire = (struct wire){
 		.fd = fd,
+		.side = -1,
 		.receive_timeout = timeout,
 		.send_timeout = timeout,
 	};
@@ -106,20 +107,88 @@ static bool has_mail(const struct wire *wire)
 	return atomic_load_explicit(&wire->mail, memory_order_acquire) != 0;
 }
 
+/*
+ * Sleeps until the socket is ready for what *EVENTS says, the side is readable, there is mail, or
+ * DEADLINE. Returns 1 and what the socket is ready for; 0 at the deadline; -EINTR.
+ */
+static int sleep_until(struct wire *wire, short *events, usec_t deadline)
+{
+	struct pollfd polls[2] = {
+		{.fd = wire->fd, .events = *events},
+		{.fd = wire->side, .events = POLLIN},
+	};
+	usec_t left = clock_left(deadline, clock_now());
+	struct timespec timeout = {
+		.tv_sec = (time_t)(left / USEC_PER_SEC),
+		.tv_nsec = (long)(left % USEC_PER_SEC * 1000),
+	};
+	sigset_t signal, before;
+	int r = -1;
+
+	/* Blocked between the look into the box and the sleep, so that no wake-up falls in between.
+	 */
+	(void)sigemptyset(&signal);
+	(void)sigaddset(&signal, WAKE_SIGNAL);
+	(void)pthread_sigmask(SIG_BLOCK, &signal, &before);
+	(void)sigdelset(&before, WAKE_SIGNAL);
+	if (!has_mail(wire)) {
+		waiting(wire);
+		r = ppoll(polls, 2, deadline == USEC_NEVER ? NULL : &timeout, &before);
+		working(wire);
+	}
+	signal = before;
+	(void)pthread_sigmask(SIG_SETMASK, &signal, NULL);
+	if (r <= 0)
+		return r == 0 ? 0 : -EINTR;
+	if (polls[1].revents != 0 && (polls[0].revents == 0 || !wire->side_had_word)) {
+		wire->side_had_word = true;
+		(void)atomic_fetch_or_explicit(&wire->mail, MAIL_SIDE, memory_order_relaxed);
+		return -EINTR;
+	}
+	wire->side_had_word = false;
+	*events = polls[0].revents;
+	return 1;
+}
+
+/* Waits until the socket is ready for EVENTS, where there is a side. Returns 0; -EAGAIN at
+ * DEADLINE; -EINTR for mail. */
+static int wait_with_side(struct wire *wire, short events, usec_t deadline)
+{
+	for (;;) {
+		short ready = events;
+		int r;
+
+		if (has_mail(wire))
+			return -EINTR;
+		r = sleep_until(wire, &ready, deadline);
+		if (r != -EINTR)
+			return r == 0 ? -EAGAIN : 0;
+	}
+}
+
 ssize_t wire_receive(struct wire *wire, void *buffer, size_t room, usec_t timeout)
 {
+	usec_t deadline = wire->side >= 0 ? clock_deadline(clock_now(), timeout) : 0;
+	int flags = wire->peeks ? MSG_PEEK : 0;
 	ssize_t n;
 
-	set_timeout(wire, SO_RCVTIMEO, &wire->receive_timeout, timeout);
+	if (wire->side < 0)
+		set_timeout(wire, SO_RCVTIMEO, &wire->receive_timeout, timeout);
 	for (;;) {
 		if (has_mail(wire))
 			return -EINTR;
+		if (wire->side >= 0) {
+			int r = wait_with_side(wire, POLLIN, deadline);
+
+			if (r < 0)
+				return r;
+		}
 		waiting(wire);
-		n = recv(wire->fd, buffer, room, wire->peeks ? MSG_PEEK : 0);
+		n = recv(wire->fd, buffer, room, wire->side >= 0 ? flags | MSG_DONTWAIT : flags);
 		working(wire);
 		if (n >= 0)
 			return n;
-		if (errno == EINTR || (errno == EAGAIN && was_woken(wire)))
+		if (errno == EINTR || (errno == EAGAIN && (was_woken(wire) || wire->side >= 0)))
 			continue;
 		return -errno;
 	}
@@ -127,18 +196,27 @@ ssize_t wire_receive(struct wire *wire, void *buffer, size_t room, usec_t timeou
 
 ssize_t wire_send(struct wire *wire, const void *bytes, size_t length, usec_t timeout)
 {
+	usec_t deadline = wire->side >= 0 ? clock_deadline(clock_now(), timeout) : 0;
 	ssize_t n;
 
-	set_timeout(wire, SO_SNDTIMEO, &wire->send_timeout, timeout);
+	if (wire->side < 0)
+		set_timeout(wire, SO_SNDTIMEO, &wire->send_timeout, timeout);
 	for (;;) {
 		if (has_mail(wire))
 			return -EINTR;
+		if (wire->side >= 0) {
+			int r = wait_with_side(wire, POLLOUT, deadline);
+
+			if (r < 0)
+				return r;
+		}
 		waiting(wire);
-		n = send(wire->fd, bytes, length, MSG_NOSIGNAL);
+		n = send(wire->fd, bytes, length,
+			 wire->side >= 0 ? MSG_NOSIGNAL | MSG_DONTWAIT : MSG_NOSIGNAL);
 		working(wire);
 		if (n >= 0)
 			return n;
-		if (errno == EINTR || (errno == EAGAIN && was_woken(wire)))
+		if (errno == EINTR || (errno == EAGAIN && (was_woken(wire) || wire->side >= 0)))
 			continue;
 		return -errno;
 	}
@@ -162,55 +240,28 @@ static bool has_input(const struct wire *wire)
 	return ioctl(wire->fd, SIOCINQ, &unread) == 0 && unread > 0;
 }
 
-/* Sleeps until something of EVENTS, mail or DEADLINE. Returns as poll() does. */
-static int sleep_until(struct wire *wire, struct pollfd *poll, usec_t deadline)
-{
-	usec_t left = clock_left(deadline, clock_now());
-	struct timespec timeout = {
-		.tv_sec = (time_t)(left / USEC_PER_SEC),
-		.tv_nsec = (long)(left % USEC_PER_SEC * 1000),
-	};
-	sigset_t signal, before;
-	int r = -1;
-
-	/* Blocked between the look into the box and the sleep, so that no wake-up falls in between.
-	 */
-	(void)sigemptyset(&signal);
-	(void)sigaddset(&signal, WAKE_SIGNAL);
-	(void)pthread_sigmask(SIG_BLOCK, &signal, &before);
-	(void)sigdelset(&before, WAKE_SIGNAL);
-	errno = EINTR;
-	if (!has_mail(wire)) {
-		waiting(wire);
-		r = ppoll(poll, 1, deadline == USEC_NEVER ? NULL : &timeout, &before);
-		working(wire);
-	}
-	signal = before;
-	(void)pthread_sigmask(SIG_SETMASK, &signal, NULL);
-	return r;
-}
-
 int wire_wait(struct wire *wire, bool input, usec_t timeout)
 {
 	usec_t deadline = clock_deadline(clock_now(), timeout);
-	struct pollfd poll = {.fd = wire->fd, .events = input ? POLLIN : 0};
+	short events = input ? POLLIN : 0;
 
 	for (;;) {
+		short ready = events;
 		int r;
 
 		if (has_mail(wire))
 			return -EINTR;
-		r = sleep_until(wire, &poll, deadline);
+		r = sleep_until(wire, &ready, deadline);
 		if (r == 0)
 			return -EAGAIN;
 		if (r < 0)
 			continue;
-		if ((poll.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+		if ((ready & (POLLERR | POLLHUP | POLLNVAL)) != 0)
 			return failure(wire);
 		if (has_input(wire))
 			return 0;
 		/* Only its end, which is no word too early. */
-		poll.events = 0;
+		events = 0;
 	}
 }
 

@@ -25,9 +25,11 @@
 #include "base/lock.h"
 
 /* What is in the box; bits. */
-#define MAIL_STOP   0x1u /* say farewell and end */
-#define MAIL_ABORT  0x2u /* end now; nothing more is sent */
-#define MAIL_FREEZE 0x4u /* stop where you are: another process carries on */
+#define MAIL_STOP   0x1u  /* say farewell and end */
+#define MAIL_ABORT  0x2u  /* end now; nothing more is sent */
+#define MAIL_FREEZE 0x4u  /* stop where you are: another process carries on */
+#define MAIL_WISH   0x8u  /* somebody wants something of the conversation (watch.h) */
+#define MAIL_SIDE   0x10u /* the thread's own: the descriptor beside the socket is readable */
 
 struct wire {
 	int fd;                 /* owned; open until wire_done() */
@@ -35,6 +37,8 @@ struct wire {
 	pthread_t thread;       /* who to signal */
 	bool awake;             /* there is a thread to signal */
 	bool peeks;             /* see the note on peeking */
+	int side;               /* the thread's own: see the note on the side; -1: none */
+	bool side_had_word;     /* the last wait ended for it */
 	_Atomic unsigned mail;  /* MAIL_*: set by wakers, taken by the thread */
 	_Atomic uint64_t steps; /* odd: the thread owes progress; even: it waits for the client */
 	usec_t receive_timeout; /* what SO_RCVTIMEO is set to */
@@ -72,6 +76,13 @@ ssize_t wire_receive(struct wire *wire, void *buffer, size_t room, usec_t timeou
  * far it has come, and wire_consume() takes it out. SO_PEEK_OFF makes the kernel keep the
  * distance between looking and taking in the socket (socket(7)), so that whoever comes after a
  * SIGKILL can tell which of the steps were done.
+ */
+
+/*
+ * NOTE ON THE SIDE. A responder may have a descriptor of its own, such as an operator's FIFO, that
+ * is to be read whatever the client does. With `side` set, every wait is a ppoll() for both, and
+ * when it is readable, MAIL_SIDE is in the box: the wait ends as for any mail. A side that is never
+ * quiet does not keep the socket from its turn. Only such conversations pay for the ppoll().
  */
 
 /*

@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/vault.h"
 #include "converse/roster.h"
 #include "handover/snapshot.h"
-#include "base/vault.h"
 
 /* What the handover asks of whoever knows configuration and listeners. */
 struct handover_hooks {

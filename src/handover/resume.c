@@ -267,14 +267,15 @@ static bool crashed_too_often(const struct resumption *r, struct snapshot *s)
 	return s->crashes >= CRASHES_MAX;
 }
 
-/* Whether what RESPONDER needs besides the state came along. */
-static bool has_keepsake(const struct snapshot *s, const struct marcel_responder_ops *responder)
+/* Whether what RESPONDER needs besides SIZE bytes of state at STATE came along. */
+static bool has_keepsake(const struct snapshot *s, const struct marcel_responder_ops *responder,
+			 const void *state, size_t size)
 {
 	char name[KEEPSAKE_NAME_MAX];
 
 	if (responder->keepsake == NULL || s->turn.phase >= PHASE_PARTING)
 		return true;
-	if (responder->keepsake(s->state, s->turn.state_size, name, sizeof(name)) < 0)
+	if (responder->keepsake(state, size, name, sizeof(name)) < 0)
 		return false;
 	return name[0] == '\0' || keepsakes_need(name);
 }
@@ -287,6 +288,27 @@ static bool has_right_size(const struct snapshot *s, const struct marcel_respond
 	return s->turn.state_size == responder->state_size;
 }
 
+/* Finds who is suspended, and sees that it can read its state. */
+static enum handover_loss find_below(struct resumption *r, const struct snapshot *s,
+				     struct roster_resumption *ret)
+{
+	struct handover *h = r->handover;
+	const struct slot_switch *tail = slot_switch(&s->turn, s->state);
+	const struct marcel_responder_ops *ops;
+	void *shared;
+
+	if (s->below[0] == '\0')
+		return LOSS_NONE;
+	if (!h->hooks.find_responder(h->hooks.context, s->below, &ops, &shared))
+		return LOSS_NO_RESPONDER;
+	if (!has_keepsake(s, ops, s->state + MARCEL_STATE_MAX - s->turn.tail, tail->below_size))
+		return LOSS_NO_KEEPSAKE;
+	if (tail->below_version != ops->state_version && ops->restore == NULL)
+		return LOSS_OTHER_STATE;
+	ret->below = (struct conversation_below){ops, shared};
+	return LOSS_NONE;
+}
+
 /* Finds the responder the state is for, and sees that it can read it. */
 static enum handover_loss find_responder(struct resumption *r, const struct snapshot *s,
 					 const struct conversation_origin *origin,
@@ -294,6 +316,7 @@ static enum handover_loss find_responder(struct resumption *r, const struct snap
 {
 	struct handover *h = r->handover;
 	const struct face *face = origin->face;
+	enum handover_loss loss;
 
 	*ret = (struct roster_resumption){
 		.origin = *origin,
@@ -304,8 +327,11 @@ static enum handover_loss find_responder(struct resumption *r, const struct snap
 	if (strcmp(face->responder->name, s->responder) != 0 &&
 	    !h->hooks.find_responder(h->hooks.context, s->responder, &ret->responder, &ret->shared))
 		return LOSS_NO_RESPONDER;
-	if (!has_keepsake(s, ret->responder))
+	if (!has_keepsake(s, ret->responder, s->state, s->turn.state_size))
 		return LOSS_NO_KEEPSAKE;
+	loss = find_below(r, s, ret);
+	if (loss != LOSS_NONE)
+		return loss;
 	if (s->turn.state_version == ret->responder->state_version &&
 	    has_right_size(s, ret->responder))
 		return LOSS_NONE;

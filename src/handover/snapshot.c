@@ -71,6 +71,27 @@ static bool streams_make_sense(const struct snapshot *s)
 	       s->in_consumed <= s->in_read;
 }
 
+/* Reads who answers if it is not whom the card names. Returns whether the state makes sense. */
+static bool read_switch(struct snapshot *s)
+{
+	const struct slot_switch *tail = slot_switch(&s->turn, s->state);
+
+	if (s->turn.state_size > MARCEL_STATE_MAX)
+		return false;
+	if (tail == NULL)
+		return true;
+	if (s->turn.tail < sizeof(*tail) || s->turn.tail % 16 != 0 ||
+	    s->turn.tail > MARCEL_STATE_MAX - s->turn.state_size ||
+	    tail->below_size > s->turn.tail - sizeof(*tail) ||
+	    !framing_makes_sense(&tail->below_framing) ||
+	    !is_ended(tail->responder, sizeof(tail->responder)) ||
+	    !is_ended(tail->below, sizeof(tail->below)))
+		return false;
+	s->responder = tail->responder;
+	s->below = tail->below;
+	return true;
+}
+
 int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, uint32_t index,
 		       struct snapshot *ret)
 {
@@ -101,7 +122,9 @@ int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, ui
 		.turn = head.turn[sequence & 1],
 		.peer = "",
 		.listener = "",
+		.card_responder = "",
 		.responder = "",
+		.below = "",
 	};
 	(void)memcpy(ret->id, head.id, sizeof(ret->id));
 	if (!is_ended(card->peer, sizeof(card->peer)) ||
@@ -110,14 +133,16 @@ int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, ui
 		return -EINVAL;
 	ret->peer = card->peer;
 	ret->listener = card->listener;
+	ret->card_responder = card->responder;
 	ret->responder = card->responder;
 	(void)memcpy(ret->key, card->key, sizeof(ret->key));
 	ret->keyed = card->keyed != 0;
 	ret->state = states->area[sequence & 1];
 	ret->in = (ret->turn.flags & TURN_IN_FAR) != 0 ? far->in : near->in;
 	ret->out = (ret->turn.flags & TURN_OUT_FAR) != 0 ? far->out : near->out;
-	if (!turn_makes_sense(&ret->turn) || !streams_make_sense(ret) ||
-	    ret->turn.state_size > MARCEL_STATE_MAX)
+	if ((ret->turn.more & MORE_PAD) != 0)
+		ret->pad = far->pad;
+	if (!turn_makes_sense(&ret->turn) || !streams_make_sense(ret) || !read_switch(ret))
 		return -EINVAL;
 	return 1;
 }
@@ -129,11 +154,16 @@ void snapshot_write_slot(const struct snapshot *s, const struct slot *slot)
 
 	(void)memcpy(card->peer, s->peer, strlen(s->peer) + 1);
 	(void)memcpy(card->listener, s->listener, strlen(s->listener) + 1);
-	(void)memcpy(card->responder, s->responder, strlen(s->responder) + 1);
+	(void)memcpy(card->responder, s->card_responder, strlen(s->card_responder) + 1);
 	(void)memcpy(card->key, s->key, sizeof(card->key));
 	card->keyed = s->keyed;
 	if (s->turn.state_size > 0)
 		(void)memcpy(slot->states->area[0], s->state, s->turn.state_size);
+	if (s->turn.tail > 0)
+		(void)memcpy(slot->states->area[0] + MARCEL_STATE_MAX - s->turn.tail,
+			     s->state + MARCEL_STATE_MAX - s->turn.tail, s->turn.tail);
+	if (s->pad != NULL)
+		(void)memcpy(slot->far->pad, s->pad, MARCEL_PAD_SIZE);
 	if (s->turn.phase != PHASE_LINGER)
 		(void)memcpy(slot_in(slot, &s->turn), s->in,
 			     (size_t)(s->in_read - s->turn.in_base));

@@ -52,11 +52,14 @@ struct snapshot {
 	bool in_flight;
 	bool keyed;
 	struct slot_turn turn; /* the one in force */
-	const char *peer;      /* ended by NUL within its room, as are the next two */
+	const char *peer;      /* ended by NUL within its room, as are the next four */
 	const char *listener;
-	const char *responder;
-	uint8_t key[16];   /* the client's host, if keyed */
-	const char *state; /* turn.state_size bytes */
+	const char *card_responder;
+	const char *responder; /* who answers; the same unless it was switched (slot.h) */
+	const char *below;     /* who is suspended; "": nobody */
+	uint8_t key[16];       /* the client's host, if keyed */
+	const char *state; /* turn.state_size bytes at its beginning, turn.tail bytes at its end */
+	const char *pad;   /* NULL: not used */
 	const char *in;    /* the input buffer, from stream offset turn.in_base on */
 	const char *out;   /* the output buffer, from stream offset turn.out_base on */
 };

@@ -321,6 +321,7 @@ static int event_at_end(enum end_reason reason)
 	case END_TOO_LONG:
 	case END_STOP:
 	case END_RESPONDER_ERROR:
+	case END_OPERATOR:
 		return EXCHANGE_SERVER_END;
 	case END_RESPONDER_RESET:
 		return EXCHANGE_RESET;

@@ -37,7 +37,9 @@ enum record_class {
 	X(RESPONDER_LOG, responder_log, "3d076b8ca7524d0395622103e121c126", LOG_INFO, INFORMATIVE) \
 	X(UNANSWERED, unanswered, "7bfda978aad249d39aa7d4cb9502930d", LOG_NOTICE, INFORMATIVE)     \
 	X(RULE_STOPPED, rule_stopped, "62aa48ca5f0e4ebeb89f1d8bfa680c13", LOG_WARNING, ESSENTIAL)  \
-	X(OVERFLOW, overflow, "7e9a478183c447ca81ddc6c200ef97ee", LOG_NOTICE, INFORMATIVE)
+	X(OVERFLOW, overflow, "7e9a478183c447ca81ddc6c200ef97ee", LOG_NOTICE, INFORMATIVE)         \
+	X(SWITCHED, switched, "e8db6c5caf05438e8c9114659576c0c3", LOG_INFO, INFORMATIVE)           \
+	X(ORDER_REFUSED, order_refused, "472949479d16465aa36eea066d3a22db", LOG_NOTICE, INFORMATIVE)
 
 #define RECORD_ENUM(NAME, name, id, priority, class) RECORD_##NAME,
 enum record_kind {

@@ -1,0 +1,78 @@
+/*
+ * What the two files of the watch share: watch.c knows who may see and ask what; watch-ring.c keeps
+ * events in bounded memory.
+ */
+#pragma once
+
+#include "converse/watch.h"
+
+/* The queue of events; what a conversation keeps of its past. */
+#define QUEUE_SIZE ((size_t)1024 * 1024)
+#define PAST_SIZE  ((size_t)4096)
+
+/* Wishes that may wait in one conversation. */
+#define WISHES_MAX 16
+
+/* Events with their texts, in a ring of bytes. Guarded by whoever owns it. */
+struct watch_ring {
+	char *bytes; /* NULL: there is none yet; owned */
+	size_t size;
+	uint64_t begin; /* bytes that were ever taken out / put in */
+	uint64_t end;
+};
+
+struct wish_node {
+	struct wish wish;
+	int result;
+	struct wish_node *next;
+};
+
+/* See the note on the watched part. */
+struct watched {
+	_Atomic bool made;       /* the lock is usable; set by the main thread */
+	_Atomic uint64_t number; /* of the conversation; 0: none. A hint without the lock */
+	struct lock lock;        /* guards all that follows */
+	struct conversation *conversation; /* NULL: it is not live */
+	char responder[WATCH_NAME_MAX];
+	char speaker[WATCH_NAME_MAX];
+	char suspended[WATCH_NAME_MAX];
+	uint64_t turns;
+	uint64_t waiting;
+	usec_t waiting_since;
+	usec_t last;
+	struct watch_ring past;
+	struct wish_node *wishes; /* oldest first; the first may be at work */
+	unsigned n_wishes;
+};
+
+struct watch {
+	uint32_t capacity;
+	struct watched *watched;
+	_Atomic uint32_t top; /* slots from this one on were never used */
+	_Atomic bool listens; /* events are wanted */
+	_Atomic bool keeps_past;
+	int event;
+
+	struct lock lock; /* guards all that follows */
+	struct watch_ring queue;
+	uint64_t dropped; /* events that found no room, since the last that did */
+	uint64_t dropped_ever;
+	struct wish_node *answers;
+	struct watch_sums sums; /* of what is over */
+};
+
+/* Makes RING, of SIZE bytes. Returns 0 or -ENOMEM. */
+int ring_make(struct watch_ring *ring, size_t size);
+
+/* A copy of RING, which owns its bytes. Returns 0 or -ENOMEM. */
+int ring_copy(const struct watch_ring *ring, struct watch_ring *ret_copy);
+
+/* Appends EVENT with its text. Returns false when there is no room. */
+bool queue_put(struct watch_ring *ring, const struct watch_event *event, const char *text);
+
+/* Takes the oldest out. Returns false when there is none. */
+bool queue_take(struct watch_ring *ring, struct watch_event *ret_event, char text[WATCH_TEXT_MAX]);
+
+/* Appends EVENT and drops the oldest for it, its text cut if it needs to be; makes the ring first.
+ * What there is no memory for is not kept. */
+void past_put(struct watch_ring *ring, const struct watch_event *event, const char *text);
