@@ -3,8 +3,9 @@
  * bus.
  *
  * Errors are told to the user here, in his language and with what to do about them (which group,
- * which command, which file), so that callers only end. Blocking calls have a time limit. One
- * thread.
+ * which command, which file), so that callers only end. Blocking calls have a time limit. When
+ * marceld ends, a link is over on the bus, too: processing it (sd_bus_process()) fails then, and
+ * whoever wants to go on opens another one. One thread.
  */
 #pragma once
 
@@ -18,9 +19,15 @@
 #define LINK_INTERFACE "org.marceld.Marcel1"
 #define LINK_ERROR     "org.marceld.Marcel1.Error."
 
+/* Gets each line of what is to be told, in UTF-8, without control characters and line end. */
+typedef void link_tell_fn(void *context, const char *line);
+
 struct link {
 	sd_bus *bus;
-	bool peer; /* on the control socket, not on the system bus */
+	bool peer;          /* on the control socket, not on the system bus */
+	link_tell_fn *tell; /* in the place of standard error, if not NULL; the caller's to set */
+	void *tell_context;
+	uint64_t patience; /* how long a call may take, in microseconds; the caller's to change */
 };
 
 /* What `--control` and `--bus` say; common to all verbs that need a daemon. */
@@ -32,8 +39,14 @@ struct link_options {
 };
 
 /*
+ * The socket that OPTIONS mean, into BUFFER, cut if it is too small. Returns BUFFER.
+ */
+const char *link_path(const struct link_options *options, char *buffer, size_t size);
+
+/*
  * Connects. QUIET: says nothing when that fails (for who tries again). Returns 0 and *RET_LINK, to
- * be ended by link_done(), or a negative errno after telling what is wrong and what to do.
+ * be ended by link_done(), or a negative errno after telling what is wrong and what to do: -ENOENT
+ * or -ECONNREFUSED if no marceld is there, -EACCES if this user may not, others.
  */
 int link_open(const struct link_options *options, bool quiet, struct link *ret_link);
 void link_done(struct link *link);
@@ -41,10 +54,36 @@ void link_done(struct link *link);
 /*
  * Calls METHOD with arguments as sd_bus_message_append(3) takes them by TYPES (NULL: none).
  * *RET_REPLY may be NULL; else owned by the caller. Returns 0 or a negative errno after telling
- * what is wrong.
+ * what is wrong. Of the errors of this interface these are: NoSuchConversation -ENOENT, NotHeld
+ * -ENOTCONN, NotOpen -ESTALE, BadOrder -EINVAL, TooLong -E2BIG, Busy -ENOBUFS, NoSuchResponder
+ * -ESRCH, AlreadyHeld -EALREADY, NotPossible -EOPNOTSUPP, BadConfiguration -EBADMSG. Others:
+ * -ETIMEDOUT (no reply in time), -EACCES, -EBADR (marceld doesn't know METHOD), -ECONNRESET.
  */
 int link_call(struct link *link, const char *method, sd_bus_message **ret_reply, const char *types,
 	      ...);
+
+/* The same, but tells nothing; *RET_ERROR, which begins as SD_BUS_ERROR_NULL and is freed by the
+ * caller, is what link_explain() wants. */
+int link_try(struct link *link, const char *method, sd_bus_message **ret_reply,
+	     sd_bus_error *ret_error, const char *types, ...);
+
+/* Makes the call, for sd_bus_call_async(3). Returns 0 and *RET_CALL, owned by the caller, or a
+ * negative errno. */
+int link_message(struct link *link, const char *method, sd_bus_message **ret_call,
+		 const char *types, ...);
+
+/* The errno (negative) that ERROR stands for, as link_call() returns it; 0: it is none. */
+int link_errno(const sd_bus_error *error);
+
+/*
+ * What ERROR means and what to do about it: lines of text in the user's language, escaped (see
+ * base/text.h) but for their line ends. NUMBER: the conversation it was about, 0 if none. The
+ * caller frees it; NULL: no memory.
+ */
+char *link_explain(const struct link *link, const sd_bus_error *error, uint64_t number);
+
+/* Tells TEXT, of one or more lines, as link_call() tells. */
+void link_tell(const struct link *link, const char *text);
 
 /* A conversation as ListConversations() gives it. */
 struct link_conversation {
@@ -58,6 +97,11 @@ struct link_conversation {
  * negative errno after telling. */
 int link_list(struct link *link, struct link_conversation **ret_list);
 void link_free_list(struct link_conversation *list, size_t n);
+
+/* The names of the responders that conversations can be given to, ended by NULL. Owned by the
+ * caller: link_free_names(). Returns 0 or a negative errno after telling. */
+int link_responders(struct link *link, char ***ret_names);
+void link_free_names(char **names);
 
 /* What a signal says; text is valid during the call. */
 struct link_event {
@@ -78,5 +122,6 @@ typedef void link_event_fn(void *context, const struct link_event *event);
  * telling. */
 int link_subscribe(struct link *link, link_event_fn *function, void *context);
 
-/* What was said last in the conversation NUMBER: calls FUNCTION with a "Message" for each line. */
+/* What was said last in the conversation NUMBER: calls FUNCTION with a "Message" for each line.
+ * Returns 0 or a negative errno after telling. */
 int link_past(struct link *link, uint64_t number, link_event_fn *function, void *context);

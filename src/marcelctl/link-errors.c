@@ -1,0 +1,189 @@
+/*
+ * What errors of marceld, of the bus and of the connection mean, in words that say what to do; see
+ * link.h. Texts of the daemon are shown behind where they say more than the error's name.
+ */
+#include "marcelctl/link-priv.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/i18n.h"
+#include "base/text.h"
+
+/* What there is to say of an error; %s in it is a number, or the daemon's own text. */
+enum filling {
+	FILL_NOTHING,
+	FILL_NUMBER, /* of the conversation */
+	FILL_TEXT,   /* of the daemon */
+};
+
+struct meaning {
+	const char *name; /* behind LINK_ERROR; with a dot: whole */
+	int error;
+	enum filling filling;
+	const char *text; /* marked with N_() */
+};
+
+static const struct meaning meanings[] = {
+	{"NoSuchConversation", ENOENT, FILL_NUMBER,
+	 N_("there is no conversation %s, or not any more; 'marcelctl list' shows those there "
+	    "are")},
+	{"NotHeld", ENOTCONN, FILL_NUMBER,
+	 N_("no operator holds this conversation; take it first: marcelctl take %s")},
+	{"NotOpen", ESTALE, FILL_NUMBER,
+	 N_("this message is not open any more: somebody has answered it; see 'marcelctl show "
+	    "%s'")},
+	{"BadOrder", EINVAL, FILL_TEXT, N_("marceld does not understand this order: %s")},
+	{"TooLong", E2BIG, FILL_NOTHING,
+	 N_("the text is too long: an order has at most 4,095 bytes")},
+	{"Busy", ENOBUFS, FILL_NUMBER,
+	 N_("too many orders wait for conversation %s: its client does not read")},
+	{"NoSuchResponder", ESRCH, FILL_NOTHING, N_("marceld has no such responder")},
+	{"AlreadyHeld", EALREADY, FILL_NUMBER, N_("an operator holds conversation %s already")},
+	{"NotPossible", EOPNOTSUPP, FILL_TEXT, N_("this is not possible: %s")},
+	{"BadConfiguration", EBADMSG, FILL_TEXT,
+	 N_("the configuration is bad, and the one before stays in force:\n%s")},
+	{SD_BUS_ERROR_UNKNOWN_METHOD, EBADR, FILL_TEXT,
+	 N_("this marceld is older than marcelctl and can't do that (%s)")},
+	{SD_BUS_ERROR_UNKNOWN_INTERFACE, EBADR, FILL_TEXT,
+	 N_("this marceld is older than marcelctl and can't do that (%s)")},
+	{SD_BUS_ERROR_UNKNOWN_OBJECT, EBADR, FILL_TEXT,
+	 N_("this marceld is older than marcelctl and can't do that (%s)")},
+	{SD_BUS_ERROR_UNKNOWN_PROPERTY, EBADR, FILL_TEXT,
+	 N_("this marceld is older than marcelctl and can't do that (%s)")},
+	{SD_BUS_ERROR_SERVICE_UNKNOWN, ECONNRESET, FILL_NOTHING,
+	 N_("marceld is not on the system bus any more")},
+	{SD_BUS_ERROR_NAME_HAS_NO_OWNER, ECONNRESET, FILL_NOTHING,
+	 N_("marceld is not on the system bus any more")},
+	{SD_BUS_ERROR_NO_REPLY, ETIMEDOUT, FILL_NOTHING, N_("marceld does not answer")},
+	{SD_BUS_ERROR_TIMEOUT, ETIMEDOUT, FILL_NOTHING, N_("marceld does not answer")},
+	{SD_BUS_ERROR_DISCONNECTED, ECONNRESET, FILL_NOTHING,
+	 N_("the connection to marceld broke off; conversations outlive its restart: try again")},
+};
+#define N_MEANINGS (sizeof(meanings) / sizeof(meanings[0]))
+
+static const struct meaning *meaning_of(const char *name)
+{
+	const size_t length = strlen(LINK_ERROR);
+
+	if (strncmp(name, LINK_ERROR, length) == 0)
+		name += length;
+	for (size_t i = 0; i < N_MEANINGS; i++) {
+		if (strcmp(meanings[i].name, name) == 0)
+			return &meanings[i];
+	}
+	return NULL;
+}
+
+int link_errno(const sd_bus_error *error)
+{
+	const struct meaning *meaning;
+
+	if (error->name == NULL)
+		return 0;
+	meaning = meaning_of(error->name);
+	if (meaning != NULL)
+		return -meaning->error;
+	switch (sd_bus_error_get_errno(error)) {
+	case EPIPE:
+	case ENOTCONN:
+		return -ECONNRESET;
+	default:
+		return -sd_bus_error_get_errno(error);
+	}
+}
+
+/* TEXT escaped, but for its line ends. The caller frees it; NULL: no memory. */
+static char *escape_lines(const char *text)
+{
+	const size_t size = TEXT_ESCAPED_MAX(strlen(text));
+	char *escaped = malloc(size);
+	size_t used = 0;
+
+	if (escaped == NULL)
+		return NULL;
+	for (;;) {
+		const size_t length = strcspn(text, "\n");
+
+		used += text_escape(escaped + used, size - used, text, length, NULL);
+		text += length;
+		if (*text == '\0')
+			break;
+		escaped[used++] = *text++;
+	}
+	escaped[used] = '\0';
+	return escaped;
+}
+
+/* Who may do what was refused, and how one becomes it. */
+static char *explain_access(void)
+{
+	char *text = NULL;
+	char name[256];
+	int length;
+
+	length =
+		asprintf(&text,
+			 _("permission denied: only root and the group %s may control marceld\n"
+			   "an administrator lets you with 'usermod -aG %s %s'; then log in again"),
+			 LINK_GROUP, LINK_GROUP, link_user(name, sizeof(name)));
+	return length < 0 ? NULL : text;
+}
+
+/* MEANING, with FILLING in it. */
+static char *fill(const struct meaning *meaning, const char *filling)
+{
+	char *text = NULL;
+
+	if (meaning->filling == FILL_NOTHING)
+		return strdup(_(meaning->text));
+/* The formats are those of the table. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	if (asprintf(&text, _(meaning->text), filling) < 0)
+		return NULL;
+#pragma GCC diagnostic pop
+	return text;
+}
+
+char *link_explain(const struct link *link, const sd_bus_error *error, uint64_t number)
+{
+	const char *said = error->message != NULL && error->message[0] != '\0' ? error->message
+									       : error->name;
+	const struct meaning *meaning = meaning_of(error->name != NULL ? error->name : "");
+	auto_free char *escaped = NULL;
+	char digits[32];
+
+	(void)link;
+	if (meaning == NULL && link_errno(error) == -ECONNRESET)
+		meaning = meaning_of(SD_BUS_ERROR_DISCONNECTED);
+	if (meaning == NULL && link_errno(error) == -ETIMEDOUT)
+		meaning = meaning_of(SD_BUS_ERROR_NO_REPLY);
+	if (meaning == NULL && link_errno(error) == -EACCES)
+		return explain_access();
+	escaped = escape_lines(said != NULL ? said : "");
+	if (escaped == NULL || meaning == NULL)
+		return take_ptr(&escaped);
+	if (meaning->filling == FILL_NUMBER && number == 0)
+		return strdup(escaped);
+	(void)snprintf(digits, sizeof(digits), "%" PRIu64, number);
+	return fill(meaning, meaning->filling == FILL_NUMBER ? digits : escaped);
+}
+
+void link_tell(const struct link *link, const char *text)
+{
+	auto_free char *copy = strdup(text);
+	char *rest = copy;
+	const char *line;
+
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (link->tell != NULL)
+			link->tell(link->tell_context, line);
+		else
+			(void)fprintf(stderr, "marcelctl: %s\n", line);
+	}
+}
