@@ -16,7 +16,6 @@
 
 #include "converse/conversation-priv.h"
 #include "converse/endword.h"
-#include "converse/roster.h"
 #include "converse/switch.h"
 #include "converse/turn.h"
 

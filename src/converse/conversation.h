@@ -34,7 +34,10 @@ struct conversation_below {
 	void *shared;
 };
 
+struct watch;
+
 struct conversation {
+	struct watch *watch;   /* who looks at it (watch.h); NULL: nobody */
 	struct roster *roster; /* where it is told that it is over */
 	uint32_t index;        /* of its slot */
 	struct slot slot;

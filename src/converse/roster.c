@@ -201,6 +201,7 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 	int r;
 
 	*c = (struct conversation){
+		.watch = roster->watch,
 		.roster = roster,
 		.index = index,
 		.resumed = how->carried,

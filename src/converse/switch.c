@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "converse/roster.h"
 #include "converse/turn-priv.h"
 #include "converse/watch.h"
 
@@ -89,7 +88,7 @@ static void clear(struct turn *turn)
 	c->ready = false;
 	if (c->waiting != 0) {
 		c->waiting = 0;
-		watch_waiting(c->roster->watch, c, 0);
+		watch_waiting(c->watch, c, 0);
 	}
 }
 
@@ -102,7 +101,7 @@ static void name_responder(struct turn *turn)
 
 	if (turn->next->tail > 0)
 		(void)snprintf(turn_switch(turn)->responder, SWITCH_NAME_MAX, "%s", name);
-	watch_switched(c->roster->watch, c, name, suspended, c->speaker);
+	watch_switched(c->watch, c, name, suspended, c->speaker);
 	record_event(RECORD_SWITCHED, &turn->about,
 		     &(struct record_field){"MARCEL_RESPONDER", name}, 1,
 		     "Conversation %" PRIu64 " goes on with %s%s%s", turn->about.number, name,

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "converse/roster.h"
 #include "converse/turn-priv.h"
 #include "converse/watch.h"
 
@@ -27,8 +26,7 @@ static void show(struct turn *turn, char who, const char *text, size_t length)
 {
 	struct conversation *conversation = turn->conversation;
 
-	watch_said(conversation->roster->watch, conversation, who, turn->next->messages, text,
-		   length);
+	watch_said(conversation->watch, conversation, who, turn->next->messages, text, length);
 	if (conversation->responder->said != NULL) {
 		struct marcel_conversation seen = turn_view(turn);
 
@@ -82,8 +80,8 @@ static void noted(void *context, enum marcel_note note, const char *rule, const 
 		return;
 	turn_record_message(turn);
 	if (note == MARCEL_NOTE_REFUSED)
-		watch_refused(turn->conversation->roster->watch, turn->conversation,
-			      turn->next->messages, text, length);
+		watch_refused(turn->conversation->watch, turn->conversation, turn->next->messages,
+			      text, length);
 	record_event(kinds[note], &turn->about, &field, rule != NULL, "%.*s",
 		     length < INT_MAX ? (int)length : INT_MAX, text);
 }
@@ -303,11 +301,11 @@ static void take_local(struct turn *turn, const struct marcel_conversation *seen
 	c->local = seen->local;
 	if (c->waiting != seen->waiting) {
 		c->waiting = seen->waiting;
-		watch_waiting(c->roster->watch, c, seen->waiting);
+		watch_waiting(c->watch, c, seen->waiting);
 	}
 	if (c->speaker != seen->speaker) {
 		c->speaker = seen->speaker;
-		watch_switched(c->roster->watch, c, c->responder->name,
+		watch_switched(c->watch, c, c->responder->name,
 			       c->below.responder != NULL ? c->below.responder->name : NULL,
 			       seen->speaker);
 	}

@@ -215,7 +215,12 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t turn,
 		const char *text, size_t length)
 {
-	struct watch_event event = {
+	struct watch_event event;
+	struct watched *w;
+
+	if (watch == NULL)
+		return;
+	event = (struct watch_event){
 		.kind = WATCH_SAID,
 		.number = c->slot.head->number,
 		.time = clock_realtime(),
@@ -223,10 +228,6 @@ void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t 
 		.who = who,
 		.withheld = length == MARCEL_WITHHELD,
 	};
-	struct watched *w;
-
-	if (watch == NULL)
-		return;
 	w = of(watch, c);
 	if (!event.withheld) {
 		event.whole = length;

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "converse/conversation-priv.h"
-#include "converse/roster.h"
 #include "converse/switch.h"
 #include "converse/turn.h"
 #include "converse/watch.h"
@@ -65,7 +64,7 @@ static enum end_reason change(struct conversation *c, const struct wish *wish, i
 
 enum end_reason wishes_serve(struct conversation *c)
 {
-	struct watch *watch = c->roster->watch;
+	struct watch *watch = c->watch;
 	enum end_reason broken = END_NONE;
 	const struct wish *wish;
 

@@ -69,6 +69,7 @@ static void fill_slot(const struct snapshot *conversation, const struct slot *sl
 	s.in = bytes;
 	s.out = out;
 	s.state = state;
+	s.card_responder = s.responder;
 	snapshot_write_slot(&s, slot);
 }
 
