@@ -1,0 +1,148 @@
+/*
+ * Peers: those who come by the socket.
+ *
+ * Who may connect is said by the socket's group and mode alone; under PrivateUsers= nobody can be
+ * told from anybody else, so whatever peers say of themselves is believed. There are at most
+ * CLIENTS_MAX of them, each of which must soon show that it speaks D-Bus.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "control/control-priv.h"
+
+/* Accepted in one go. */
+#define PEERS_AT_ONCE 8
+/* Before another try when descriptors or memory are short. */
+#define SHORTAGE_PAUSE USEC_PER_SEC
+
+static int on_patience(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct client *peer = context;
+
+	(void)source;
+	(void)usec;
+	if (sd_bus_is_ready(peer->bus) <= 0)
+		client_drop(peer);
+	return 0;
+}
+
+/* Lets BUS, which is owned by whoever calls, talk through FD, which is owned from now on. */
+static int prepare(sd_bus *bus, int fd)
+{
+	sd_id128_t id;
+	int r = sd_bus_set_fd(bus, fd, fd);
+
+	if (r < 0) {
+		close_fd(&fd);
+		return r;
+	}
+	r = sd_id128_randomize(&id);
+	if (r >= 0)
+		r = sd_bus_set_server(bus, true, id);
+	if (r >= 0)
+		r = sd_bus_set_anonymous(bus, true);
+	/* Nobody has a descriptor for us. */
+	if (r >= 0)
+		r = sd_bus_negotiate_fds(bus, false);
+	if (r >= 0)
+		r = sd_bus_set_description(bus, "marcel-peer");
+	return r;
+}
+
+/* Makes a peer of FD, which is owned from now on. */
+static int admit(struct control *control, int fd)
+{
+	struct client *peer;
+	sd_bus *bus;
+	int r = sd_bus_new(&bus);
+
+	if (r < 0) {
+		close_fd(&fd);
+		return r;
+	}
+	r = prepare(bus, fd);
+	if (r < 0) {
+		(void)sd_bus_unref(bus);
+		return r;
+	}
+	r = client_new(control, bus, true, &peer);
+	if (r < 0)
+		return r;
+	r = driver_show(peer);
+	if (r >= 0)
+		r = client_start(peer);
+	if (r >= 0)
+		r = sd_event_add_time(control->loop, &peer->patience, CLOCK_MONOTONIC,
+				      clock_deadline(clock_now(), CLIENT_PATIENCE), 0, on_patience,
+				      peer);
+	if (r < 0)
+		client_drop(peer);
+	return r;
+}
+
+/* Leaves clients waiting for a moment. */
+static void pause_accepting(struct control *control)
+{
+	(void)sd_event_source_set_enabled(control->on_peer, SD_EVENT_OFF);
+	(void)sd_event_source_set_time(control->on_room,
+				       clock_deadline(clock_now(), SHORTAGE_PAUSE));
+	(void)sd_event_source_set_enabled(control->on_room, SD_EVENT_ONESHOT);
+}
+
+static int on_room(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct control *control = context;
+
+	(void)source;
+	(void)usec;
+	return sd_event_source_set_enabled(control->on_peer, SD_EVENT_ON);
+}
+
+static int on_peer(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct control *control = context;
+
+	(void)source;
+	(void)revents;
+	for (int i = 0; i < PEERS_AT_ONCE; i++) {
+		int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (peer < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (peer < 0 && errno == EAGAIN)
+			break;
+		if (peer < 0) {
+			pause_accepting(control);
+			break;
+		}
+		if (control->peers >= CLIENTS_MAX)
+			close_fd(&peer);
+		else if (admit(control, peer) < 0)
+			pause_accepting(control);
+	}
+	return 0;
+}
+
+int peers_start(struct control *control)
+{
+	int r;
+
+	if (control->socket.fd < 0)
+		return 0;
+	r = sd_event_add_time(control->loop, &control->on_room, CLOCK_MONOTONIC, 0, 0, on_room,
+			      control);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(control->on_room, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_io(control->loop, &control->on_peer, control->socket.fd, EPOLLIN,
+				    on_peer, control);
+	return r < 0 ? r : 0;
+}
+
+void peers_stop(struct control *control)
+{
+	control->on_peer = sd_event_source_disable_unref(control->on_peer);
+	control->on_room = sd_event_source_disable_unref(control->on_room);
+}

@@ -1,0 +1,178 @@
+/*
+ * What the files of the control share: its state, its clients, and who calls whom.
+ *
+ * A client is a connection: one to the system bus, which stands for all who call there, and one for
+ * each peer on the socket. Both show the same object (control-object.c). What a client is told is
+ * made of the watch's events (control-events.c); what it wants of a conversation becomes an order
+ * that is answered later (control-orders.c).
+ *
+ * NOTE ON DROPPING. A client is never freed where it is found to be of no use, for sd-bus may be in
+ * the middle of it: client_drop() marks it, and the loop frees it when it comes round.
+ *
+ * Everything here belongs to the control's thread, but for what struct control says. Functions that
+ * return int return 0 or a negative errno.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "control/control-facts.h"
+#include "control/control-socket.h"
+#include "control/control.h"
+
+#define CONTROL_NAME      "org.marceld.Marcel1"
+#define CONTROL_PATH      "/org/marceld/Marcel1"
+#define CONTROL_INTERFACE "org.marceld.Marcel1"
+#define CONTROL_ERROR     "org.marceld.Marcel1.Error."
+
+/* What peers call us and themselves: there is nobody else on such a connection. */
+#define CONTROL_OUR_NAME  ":1.0"
+#define CONTROL_PEER_NAME ":1.1"
+
+/* Peers at the same time; whoever comes then is sent away. */
+#define CLIENTS_MAX 32
+/* How long a peer may take to show that it speaks D-Bus. */
+#define CLIENT_PATIENCE (10 * USEC_PER_SEC)
+/* Messages that may wait for a client to read them. */
+#define CLIENT_QUEUE_MAX 512
+/* Orders of one caller, and of all on the bus, that wait for their answer. */
+#define ORDERS_MAX     64
+#define ORDERS_BUS_MAX 1024
+
+struct client {
+	struct control *control;
+	struct client *next;
+	sd_bus *bus;
+	sd_event_source *patience; /* peers: until they have shown that they speak D-Bus */
+	bool peer;
+	bool subscribed;           /* peers */
+	sd_bus_track *subscribers; /* on the bus */
+	bool dropped;
+	unsigned orders;  /* that wait for their answer */
+	uint64_t unheard; /* on the bus: signals it had no room for */
+};
+
+/* A call that is answered later. */
+struct order {
+	struct order *next;
+	struct client *client;
+	sd_bus_message *call;
+	uint64_t ticket; /* of the wish; of reloads: which of them answers it */
+	bool reload;
+	uint64_t number; /* for the text of an error */
+	uint64_t turn;
+	char responder[WATCH_NAME_MAX];
+};
+
+/* What the main thread has to tell. */
+struct news {
+	struct news *next;
+	int result;
+	char *text;
+	struct facts *facts; /* NULL: unchanged */
+};
+
+struct control {
+	struct watch *watch;
+	struct control_hooks hooks;
+	struct control_socket socket;
+	bool wants_bus;
+
+	/* Between the threads. */
+	int wake; /* eventfd: there are news */
+	struct lock lock;
+	struct news *news; /* lock; oldest first */
+	bool news_lost;    /* lock: there was no memory for some */
+	bool stop;         /* lock */
+	pthread_t thread;
+	struct gate ready;
+	int result; /* of the thread's beginning, behind READY */
+
+	/* The thread's own. */
+	struct facts facts;
+	sd_event *loop;
+	sd_event_source *on_wake;
+	sd_event_source *on_event; /* of the watch */
+	sd_event_source *on_reap;
+	struct client *clients; /* peers and the bus */
+	struct order *orders;   /* oldest first */
+	uint64_t tickets;       /* given so far */
+	bool listening;         /* the watch is to queue events */
+
+	/* Peers. */
+	sd_event_source *on_peer;
+	sd_event_source *on_room; /* it may be that peers can be taken again */
+	unsigned peers;
+	usec_t told_deaf; /* when it was last recorded that one does not read */
+
+	/* The system bus. */
+	struct client *bus;
+	sd_event_source *on_bus_retry;
+	usec_t bus_pause;
+	bool bus_told; /* it is recorded that it can't be had */
+
+	uint64_t reloads_asked; /* of the daemon */
+	bool reloading;
+};
+
+/*
+ * control.c
+ *
+ * Makes a client of BUS, which is not started, in CONTROL's list; BUS is owned from now on, also
+ * after a failure. / Has it freed soon, with its orders. / Starts it in the loop, with the object.
+ */
+int client_new(struct control *control, sd_bus *bus, bool peer, struct client **ret_client);
+void client_drop(struct client *client);
+int client_start(struct client *client);
+
+/* How many messages wait for CLIENT to read them. */
+uint64_t client_backlog(const struct client *client);
+
+/* control-object.c: shows the object to CLIENT. */
+int object_show(struct client *client);
+
+/* control-driver.c: answers PEER what only a bus could be asked. */
+int driver_show(struct client *peer);
+
+/*
+ * control-orders.c: the methods that are answered later (sd_bus_message_handler_t; CONTEXT is the
+ * client), the answer to wish TICKET, the answer to reloads, and the end of all orders of CLIENT.
+ */
+int orders_on_say(sd_bus_message *call, void *context, sd_bus_error *error);
+int orders_on_close(sd_bus_message *call, void *context, sd_bus_error *error);
+int orders_on_take(sd_bus_message *call, void *context, sd_bus_error *error);
+int orders_on_give(sd_bus_message *call, void *context, sd_bus_error *error);
+int orders_on_reload(sd_bus_message *call, void *context, sd_bus_error *error);
+void orders_answer(struct control *control, uint64_t ticket, int result);
+void orders_reloaded(struct control *control, int result, const char *text);
+void orders_forget(struct client *client);
+
+/* Sets ERROR as there being no conversation NUMBER; returns a negative errno for sd-bus. */
+int orders_no_conversation(sd_bus_error *error, uint64_t number);
+
+/*
+ * control-events.c: has the watch listened to if somebody is subscribed; takes what happened and
+ * tells it; escapes LENGTH bytes at TEXT (more were cut off, if CUT) into BUFFER.
+ */
+#define EVENT_TEXT_SIZE TEXT_ESCAPED_MAX(WATCH_TEXT_MAX)
+void events_update(struct control *control);
+int events_on_watch(sd_event_source *source, int fd, uint32_t revents, void *context);
+const char *events_text(char buffer[], size_t size, const struct watch_event *event,
+			const char *text);
+/* The signals of the object, as sd-bus describes them. */
+
+/* control-peers.c: takes peers from the socket, from now on / no more. */
+int peers_start(struct control *control);
+void peers_stop(struct control *control);
+
+/* control-bus.c: looks for the system bus, from now on / no more. */
+int bus_start(struct control *control);
+void bus_stop(struct control *control);
+/* The bus's client is about to be freed. */
+void bus_lost(struct control *control);
