@@ -1,4 +1,10 @@
-/* Handing a conversation to another responder for a while; see script-hand.h. */
+/*
+ * Handing a conversation to another responder for a while; see script-hand.h.
+ *
+ * What the contract says is the responder's own (wake_fd, local, the pad, waiting) is that other
+ * one's, for a script has none of it. An answer is what was said while no turn waits any more: a
+ * responder that says something by the way, and has not answered, says so by `waiting`.
+ */
 #include "respond/script-hand.h"
 
 #include <assert.h>
@@ -69,19 +75,46 @@ static const struct marcel_responder_ops *handed_to(const struct marcel_conversa
 	return responder_find(script->code[hand_header(conversation)->pc - 1].responder);
 }
 
+/* Whether OPS can be used, and *RET_SHARED, what its load() has made. */
+static bool is_ready(const struct marcel_conversation *conversation,
+		     const struct marcel_responder_ops *ops, void **ret_shared)
+{
+	const struct marcel_loaded *loaded = conversation->loaded;
+
+	*ret_shared = NULL;
+	if (ops == NULL)
+		return false;
+	while (loaded != NULL && loaded->ops != NULL && loaded->ops != ops)
+		loaded++;
+	if (loaded != NULL && loaded->ops != NULL) {
+		*ret_shared = loaded->shared;
+		return true;
+	}
+	return ops->load == NULL;
+}
+
 /* What the other responder sees: the same conversation with a state of its own. */
 static struct marcel_conversation view(const struct marcel_conversation *conversation,
+				       const struct script *script,
 				       const struct marcel_responder_ops *ops)
 {
 	const struct hand_header *header = hand_header(conversation);
 	struct marcel_conversation seen = *conversation;
+	struct script_draft draft;
 
-	seen.shared = NULL;
+	(void)is_ready(conversation, ops, &seen.shared);
 	seen.state = (char *)conversation->state + sizeof(*header);
 	seen.state_size = ops->state_size;
 	seen.state_used = header->used;
 	seen.wake_at = header->wake_at;
 	seen.holds = false;
+	seen.give_to = NULL;
+	if (script_state_draft(script, hand_script_state(conversation), header->script_used,
+			       &draft)) {
+		seen.draft = draft.bytes;
+		seen.draft_length = draft.length;
+		seen.draft_until = draft.until;
+	}
 	return seen;
 }
 
@@ -94,6 +127,21 @@ static void take_over(struct marcel_conversation *conversation,
 		header->used = (uint32_t)seen->state_used;
 	header->wake_at = seen->wake_at;
 	conversation->secret = conversation->secret || seen->secret;
+	conversation->wake_fd = seen->wake_fd;
+	conversation->local = seen->local;
+	conversation->uses_pad = seen->uses_pad;
+	conversation->waiting = seen->waiting;
+	conversation->give_to = seen->give_to;
+}
+
+/* Nobody but the script has the word. */
+static void be_alone(struct marcel_conversation *conversation)
+{
+	conversation->wake_fd = -1;
+	conversation->local = NULL;
+	conversation->uses_pad = false;
+	conversation->waiting = 0;
+	conversation->speaker = NULL;
 }
 
 /* The script's state is all there is again. */
@@ -104,6 +152,7 @@ static void leave(struct marcel_conversation *conversation)
 	make_room(conversation, 0);
 	header->pc = header->used = header->version = 0;
 	header->wake_at = 0;
+	be_alone(conversation);
 }
 
 bool hand_is_under_way(const struct marcel_conversation *conversation, const struct script *script,
@@ -119,10 +168,10 @@ int hand_begin(struct marcel_conversation *conversation, const struct script *sc
 	const struct marcel_responder_ops *ops = responder_find(instruction->responder);
 	struct hand_header *header = hand_header(conversation);
 	struct marcel_conversation seen;
+	void *shared;
 	int r = 0;
 
-	/* One that has settings would need what its load() makes of them. */
-	if (ops == NULL || ops->load != NULL)
+	if (!is_ready(conversation, ops, &shared))
 		return -ENOENT;
 	if (room_for(ops->state_size) > HAND_STATE_MAX)
 		return -EFBIG;
@@ -131,7 +180,9 @@ int hand_begin(struct marcel_conversation *conversation, const struct script *sc
 	header->used = (uint32_t)(ops->state_begin > 0 ? ops->state_begin : ops->state_size);
 	header->version = ops->state_version;
 	header->wake_at = 0;
-	seen = view(conversation, ops);
+	be_alone(conversation);
+	conversation->speaker = ops->name;
+	seen = view(conversation, script, ops);
 	(void)memset(seen.state, 0, header->room);
 	if (ops->open != NULL)
 		r = ops->open(&seen);
@@ -152,17 +203,30 @@ void hand_end(struct marcel_conversation *conversation, const struct script *scr
 		return;
 	ops = handed_to(conversation, script);
 	if (ops != NULL && ops->close != NULL) {
-		seen = view(conversation, ops);
+		seen = view(conversation, script, ops);
+		seen.give_to = conversation->give_to != NULL ? conversation->give_to : "script";
 		ops->close(&seen);
 	}
 	leave(conversation);
 }
 
-static enum hand_result judge(int verdict, bool said, int *ret_verdict)
+/* What the other responder's call came to, which returned VERDICT, after it SAID something or not;
+ * SEEN is what it made of the conversation. */
+static enum hand_result judge(struct marcel_conversation *conversation,
+			      const struct marcel_conversation *seen, int verdict, bool said,
+			      int *ret_verdict)
 {
+	bool waited = conversation->waiting != 0;
+
+	take_over(conversation, seen);
 	switch (verdict) {
 	case MARCEL_CONTINUE:
-		return said ? HAND_ANSWERED : HAND_CONTINUES;
+		return (said || waited) && seen->waiting == 0 ? HAND_ANSWERED : HAND_CONTINUES;
+	case MARCEL_GIVE:
+		if (seen->give_to != NULL && strcmp(seen->give_to, "script") == 0)
+			return HAND_GIVEN_BACK;
+		*ret_verdict = verdict;
+		return HAND_VERDICT;
 	case MARCEL_AGAIN:
 	case MARCEL_CLOSE:
 	case MARCEL_FAREWELL:
@@ -185,14 +249,13 @@ enum hand_result hand_respond(struct marcel_conversation *conversation, const st
 
 	if (ops == NULL || ops->respond == NULL)
 		return HAND_FAILED;
-	seen = view(conversation, ops);
+	seen = view(conversation, script, ops);
 	r = ops->respond(&seen, message, length, sink);
-	take_over(conversation, &seen);
-	return judge(r, sink->used > before, ret_verdict);
+	return judge(conversation, &seen, r, sink->used > before, ret_verdict);
 }
 
 enum hand_result hand_wake(struct marcel_conversation *conversation, const struct script *script,
-			   struct marcel_sink *sink, int *ret_verdict)
+			   enum marcel_wake reason, struct marcel_sink *sink, int *ret_verdict)
 {
 	const struct marcel_responder_ops *ops = handed_to(conversation, script);
 	size_t before = sink->used;
@@ -201,11 +264,64 @@ enum hand_result hand_wake(struct marcel_conversation *conversation, const struc
 
 	if (ops == NULL || ops->wake == NULL)
 		return HAND_FAILED;
-	seen = view(conversation, ops);
-	seen.wake_at = 0;
-	r = ops->wake(&seen, MARCEL_WAKE_TIMER, sink);
-	take_over(conversation, &seen);
-	return judge(r, sink->used > before, ret_verdict);
+	seen = view(conversation, script, ops);
+	if (reason == MARCEL_WAKE_TIMER)
+		seen.wake_at = 0;
+	r = ops->wake(&seen, reason, sink);
+	return judge(conversation, &seen, r, sink->used > before, ret_verdict);
+}
+
+int hand_order(struct marcel_conversation *conversation, const struct script *script,
+	       const struct marcel_order *order, struct marcel_sink *sink,
+	       enum hand_result *ret_result, int *ret_verdict)
+{
+	const struct marcel_responder_ops *ops;
+	size_t before = sink->used;
+	struct marcel_conversation seen;
+	int r;
+
+	if (hand_header(conversation)->pc == 0)
+		return -ENOTCONN;
+	ops = handed_to(conversation, script);
+	if (ops == NULL || ops->order == NULL)
+		return -ENOTCONN;
+	seen = view(conversation, script, ops);
+	r = ops->order(&seen, order, sink);
+	if (r < 0) {
+		take_over(conversation, &seen);
+		return r;
+	}
+	*ret_result = judge(conversation, &seen, r, sink->used > before, ret_verdict);
+	return 0;
+}
+
+int hand_drain(struct marcel_conversation *conversation, const struct script *script)
+{
+	const struct marcel_responder_ops *ops;
+	struct marcel_conversation seen;
+
+	if (hand_header(conversation)->pc == 0)
+		return -ENODEV;
+	ops = handed_to(conversation, script);
+	if (ops == NULL || ops->drain == NULL)
+		return -ENODEV;
+	seen = view(conversation, script, ops);
+	return ops->drain(&seen);
+}
+
+void hand_said(const struct marcel_conversation *conversation, const struct script *script,
+	       char who, const char *text, size_t length)
+{
+	const struct marcel_responder_ops *ops;
+	struct marcel_conversation seen;
+
+	if (hand_header(conversation)->pc == 0)
+		return;
+	ops = handed_to(conversation, script);
+	if (ops == NULL || ops->said == NULL)
+		return;
+	seen = view(conversation, script, ops);
+	ops->said(&seen, who, text, length);
 }
 
 int hand_restore(struct marcel_conversation *conversation, const struct script *script)
@@ -213,18 +329,20 @@ int hand_restore(struct marcel_conversation *conversation, const struct script *
 	struct hand_header *header = hand_header(conversation);
 	const struct marcel_responder_ops *ops;
 	struct marcel_conversation seen;
+	void *shared;
 	int r;
 
 	if (header->pc == 0)
 		return 0;
 	ops = handed_to(conversation, script);
-	if (ops == NULL || ops->load != NULL || ops->state_size > header->room)
+	if (!is_ready(conversation, ops, &shared) || ops->state_size > header->room)
 		return -ENOENT;
+	conversation->speaker = ops->name;
 	if (ops->restore == NULL)
 		return header->version == ops->state_version && header->used <= ops->state_size
 			       ? 0
 			       : -EBADMSG;
-	seen = view(conversation, ops);
+	seen = view(conversation, script, ops);
 	r = ops->restore(&seen, header->version);
 	if (r < 0)
 		return r;

@@ -51,6 +51,7 @@ bool hand_is_sound_for(const struct marcel_conversation *conversation, const str
 enum hand_result {
 	HAND_CONTINUES, /* no answer yet */
 	HAND_ANSWERED,
+	HAND_GIVEN_BACK, /* it wants no more of it */
 	HAND_FAILED,
 	HAND_VERDICT, /* *ret_verdict is to be returned */
 };
@@ -67,12 +68,26 @@ int hand_begin(struct marcel_conversation *conversation, const struct script *sc
 /* Ends it, if one is under way. */
 void hand_end(struct marcel_conversation *conversation, const struct script *script);
 
-/* Lets the other responder answer LENGTH bytes at MESSAGE / lets its timer come. */
+/* Lets the other responder answer LENGTH bytes at MESSAGE / wakes it. For a reason that means
+ * nothing to it the latter is HAND_FAILED. */
 enum hand_result hand_respond(struct marcel_conversation *conversation, const struct script *script,
 			      const char *message, size_t length, struct marcel_sink *sink,
 			      int *ret_verdict);
 enum hand_result hand_wake(struct marcel_conversation *conversation, const struct script *script,
-			   struct marcel_sink *sink, int *ret_verdict);
+			   enum marcel_wake reason, struct marcel_sink *sink, int *ret_verdict);
+
+/*
+ * An operator gives ORDER to it. Returns a negative errno as order() of the responder contract
+ * does, -ENOTCONN if there is no hand; else 0 and *RET_RESULT.
+ */
+int hand_order(struct marcel_conversation *conversation, const struct script *script,
+	       const struct marcel_order *order, struct marcel_sink *sink,
+	       enum hand_result *ret_result, int *ret_verdict);
+
+/* As drain() and said() of the responder contract, for it. */
+int hand_drain(struct marcel_conversation *conversation, const struct script *script);
+void hand_said(const struct marcel_conversation *conversation, const struct script *script,
+	       char who, const char *text, size_t length);
 
 /* As restore() of the responder contract, for the other responder. */
 int hand_restore(struct marcel_conversation *conversation, const struct script *script);

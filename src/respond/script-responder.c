@@ -292,12 +292,14 @@ static int proceed(struct marcel_conversation *conversation, struct marcel_sink 
 			break;
 		result = hand_respond(conversation, script, first->bytes, first->length, sink,
 				      &verdict);
-		if (result == HAND_VERDICT)
+		if (result == HAND_VERDICT) {
+			merge_times(conversation);
 			return verdict;
+		}
 		if (result == HAND_CONTINUES ||
 		    (result == HAND_ANSWERED && call.outcome.hand->stay))
 			break;
-		if (result == HAND_ANSWERED)
+		if (result == HAND_ANSWERED || result == HAND_GIVEN_BACK)
 			event.kind = SCRIPT_ANSWERED;
 	}
 	merge_times(conversation);
@@ -311,13 +313,12 @@ static int after_hand(struct marcel_conversation *conversation, struct marcel_si
 	const struct instruction *hand = &script->code[hand_header(conversation)->pc - 1];
 	struct script_event event = {.kind = SCRIPT_UNHANDED};
 
-	if (result == HAND_VERDICT)
-		return verdict;
-	if (result == HAND_CONTINUES || (result == HAND_ANSWERED && hand->stay)) {
+	if (result == HAND_VERDICT || result == HAND_CONTINUES ||
+	    (result == HAND_ANSWERED && hand->stay)) {
 		merge_times(conversation);
-		return MARCEL_CONTINUE;
+		return result == HAND_VERDICT ? verdict : MARCEL_CONTINUE;
 	}
-	if (result == HAND_ANSWERED)
+	if (result == HAND_ANSWERED || result == HAND_GIVEN_BACK)
 		event.kind = SCRIPT_ANSWERED;
 	return proceed(conversation, sink, script, &event);
 }
@@ -369,8 +370,11 @@ static bool has_idle(const struct script *script)
 	return false;
 }
 
-static int on_idle(const struct marcel_conversation *conversation, const struct script *script)
+static int on_idle(struct marcel_conversation *conversation, const struct script *script)
 {
+	/* Who waits for somebody's answer is not idle. */
+	if (conversation->waiting != 0)
+		return MARCEL_CONTINUE;
 	/* While another responder has the word the script's own times are put off. */
 	if (has_idle(script) && hand_header(conversation)->pc == 0)
 		return MARCEL_CONTINUE;
@@ -389,11 +393,24 @@ static int on_timer(struct marcel_conversation *conversation, struct marcel_sink
 	if (other == 0 || other > clock_now())
 		return proceed(conversation, sink, script, &event);
 	hand_header(conversation)->wake_at = 0;
-	result = hand_wake(conversation, script, sink, &verdict);
+	result = hand_wake(conversation, script, MARCEL_WAKE_TIMER, sink, &verdict);
 	if (result != HAND_CONTINUES)
 		return after_hand(conversation, sink, script, result, verdict);
 	/* The script has times of its own, which the daemon's call has taken away. */
 	return proceed(conversation, sink, script, &event);
+}
+
+/* Somebody has something for the other responder. */
+static int on_ready(struct marcel_conversation *conversation, struct marcel_sink *sink,
+		    const struct script *script)
+{
+	enum hand_result result;
+	int verdict = MARCEL_CONTINUE;
+
+	if (hand_header(conversation)->pc == 0)
+		return MARCEL_CONTINUE;
+	result = hand_wake(conversation, script, MARCEL_WAKE_READY, sink, &verdict);
+	return after_hand(conversation, sink, script, result, verdict);
 }
 
 static int script_wake(struct marcel_conversation *conversation, enum marcel_wake reason,
@@ -422,7 +439,7 @@ static int script_wake(struct marcel_conversation *conversation, enum marcel_wak
 		event.kind = SCRIPT_OVERFLOW;
 		break;
 	case MARCEL_WAKE_READY:
-		return -ENOSYS;
+		return on_ready(conversation, sink, script);
 	}
 	return proceed(conversation, sink, script, &event);
 }
@@ -462,7 +479,10 @@ static int take_up(struct marcel_conversation *conversation, uint32_t version)
 	if (!hand_is_sound_for(conversation, script) ||
 	    !script_state_is_sound(script, hand_script_state(conversation), header->script_used))
 		return -EBADMSG;
-	return hand_restore(conversation, script);
+	r = hand_restore(conversation, script);
+	if (r == 0)
+		merge_times(conversation);
+	return r;
 }
 
 static int script_keepsake(const void *state, size_t state_used, char *name, size_t size)
@@ -498,6 +518,42 @@ static int script_restore(struct marcel_conversation *conversation, uint32_t ver
 	return r;
 }
 
+static int script_drain(struct marcel_conversation *conversation)
+{
+	const struct script *script = script_of(conversation);
+
+	return script != NULL ? hand_drain(conversation, script) : -EBADMSG;
+}
+
+static int script_order(struct marcel_conversation *conversation, const struct marcel_order *order,
+			struct marcel_sink *sink)
+{
+	const struct script *script = script_of(conversation);
+	enum hand_result result = HAND_CONTINUES;
+	int verdict = MARCEL_CONTINUE;
+	int r;
+
+	if (script == NULL)
+		return -ENOTCONN;
+	r = hand_order(conversation, script, order, sink, &result, &verdict);
+	if (r < 0)
+		return r;
+	return after_hand(conversation, sink, script, result, verdict);
+}
+
+static void script_said(const struct marcel_conversation *conversation, char who, const char *text,
+			size_t length)
+{
+	const struct script *script;
+
+	/* It may be said before there is a state, and after it is none any more. */
+	if (is_blank(conversation) || !hand_is_sound(conversation))
+		return;
+	script = script_of(conversation);
+	if (script != NULL && hand_is_sound_for(conversation, script))
+		hand_said(conversation, script, who, text, length);
+}
+
 static void script_close(struct marcel_conversation *conversation)
 {
 	const struct script *script;
@@ -527,5 +583,8 @@ const struct marcel_responder_ops script_responder = {
 	.wake = script_wake,
 	.restore = script_restore,
 	.keepsake = script_keepsake,
+	.drain = script_drain,
+	.order = script_order,
+	.said = script_said,
 	.close = script_close,
 };

@@ -115,10 +115,32 @@ static int go_without_answer(struct run *run, uint32_t pc, bool nobody_there, ui
 	const struct instruction *instruction = &run->script->code[pc];
 
 	if (says_draft(instruction, pc, nobody_there))
-		return say_text(run, &instruction->text, false, true);
+		return say_draft(run, instruction);
 	if (has_else(instruction, pc))
 		*next = instruction->target_pc;
 	return STEP_NEXT;
+}
+
+/* Keeps what INSTRUCTION proposes, as it is now, if it can change. */
+static int keep_draft(struct run *run, const struct instruction *instruction)
+{
+	struct expansion expansion = {.bytes = NULL};
+	struct view before = run->view;
+	struct span draft;
+	int r;
+
+	if (text_never_changes(&instruction->text))
+		return 0;
+	r = text_span(run, &instruction->text, &expansion, &draft);
+	if (r == 0)
+		r = heap_set(&run->heap, kept_drip(run->script, &run->state), draft.bytes,
+			     draft.length);
+	expansion_done(&expansion);
+	if (r == -ENOSPC) {
+		run->view = before;
+		return 0;
+	}
+	return r;
 }
 
 static int hand(struct run *run, uint32_t pc, uint32_t *next)
@@ -127,9 +149,12 @@ static int hand(struct run *run, uint32_t pc, uint32_t *next)
 	usec_t until = instruction->stay ? USEC_NEVER : run_deadline(run, instruction->least);
 	int r;
 
+	heap_clear(&run->heap, kept_drip(run->script, &run->state));
 	if (run->hurried)
 		return go_without_answer(run, pc, true, next);
 	r = rule_suspend(run, SUSPENDED_HAND, pc, until);
+	if (r == 0)
+		r = keep_draft(run, instruction);
 	if (r < 0)
 		return r;
 	run->outcome->hand_is_fresh = run->has_event_message;
@@ -398,8 +423,12 @@ int rule_answered(struct run *run)
 {
 	struct course *below = &run->state.below;
 
-	if (run->state.now.how == SUSPENDED_HAND)
-		return rule_go_on(run, wake_up(run).pc + 1);
+	if (run->state.now.how == SUSPENDED_HAND) {
+		struct course course = wake_up(run);
+
+		heap_clear(&run->heap, kept_drip(run->script, &run->state));
+		return rule_go_on(run, course.pc + 1);
+	}
 	if (below->how == SUSPENDED_HAND) {
 		below->how = SUSPENDED_WAIT;
 		below->pc++;

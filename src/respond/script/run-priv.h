@@ -170,6 +170,10 @@ enum step {
 int say_line(struct run *run, const char *text, size_t length);
 int say_text(struct run *run, const struct text *text, bool stuff, bool line);
 int say_log(struct run *run, const struct text *text);
+/* The draft of HAND: as it was kept when the hand began, if it was. */
+int say_draft(struct run *run, const struct instruction *hand);
+/* Whether TEXT is always the same. */
+bool text_never_changes(const struct text *text);
 /* Drips what is left from OFFSET on; BEGINS: for the first time. */
 int say_drip(struct run *run, uint32_t pc, uint64_t offset, bool begins);
 

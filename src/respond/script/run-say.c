@@ -4,7 +4,8 @@
  * What found no room is said by the same instruction once more, with the same random numbers and
  * serial: nothing shows that it was tried before. So that a drip is one text however long it takes,
  * its text is kept in the heap, unless it is always the same; it can have SCRIPT_VALUE_MAX bytes
- * then.
+ * then. The draft of a hand is kept there as well, so that it is what was shown to whoever could
+ * approve it; one that is too long is made anew when it is said, and nobody was shown it.
  */
 #include <errno.h>
 #include <string.h>
@@ -77,10 +78,25 @@ int say_log(struct run *run, const struct text *text)
 	return r;
 }
 
-static bool is_constant(const struct text *text)
+bool text_never_changes(const struct text *text)
 {
 	return text->n_parts == 0 || (text->n_parts == 1 && text->parts[0].kind == PART_TEXT &&
 				      text->parts[0].n_filters == 0);
+}
+
+int say_draft(struct run *run, const struct instruction *hand)
+{
+	struct span kept;
+
+	uint32_t id = kept_drip(run->script, &run->state);
+	int r;
+
+	if (!heap_get(&run->heap, id, &kept))
+		return say_text(run, &hand->text, false, true);
+	r = say_line(run, kept.bytes, kept.length);
+	if (r != STEP_ROOM)
+		heap_clear(&run->heap, id);
+	return r;
 }
 
 /* What drips by INSTRUCTION; what changes is kept when it begins. */
@@ -92,7 +108,7 @@ static int drip_text(struct run *run, const struct instruction *instruction, boo
 	int r = 0;
 
 	*ret = (struct span){.bytes = ""};
-	if (is_constant(&instruction->text))
+	if (text_never_changes(&instruction->text))
 		return text_span(run, &instruction->text, &expansion, ret);
 	if (begins) {
 		r = text_span(run, &instruction->text, &expansion, ret);
@@ -133,7 +149,7 @@ int say_drip(struct run *run, uint32_t pc, uint64_t offset, bool begins)
 		r = rule_suspend(run, SUSPENDED_DRIP, pc, run->world->now);
 		return r < 0 ? r : (int)STEP_SUSPEND;
 	}
-	if (!is_constant(&instruction->text))
+	if (!text_never_changes(&instruction->text))
 		heap_clear(&run->heap, kept_drip(run->script, &run->state));
 	return r;
 }

@@ -150,6 +150,17 @@ int script_run(const struct script *script, void *state, size_t *used,
  */
 bool script_take_secret(void *state, size_t used);
 
+/* A draft that a hand proposes. */
+struct script_draft {
+	const char *bytes; /* valid until the state changes or moves */
+	size_t length;
+	usec_t until; /* when it is said by itself, CLOCK_MONOTONIC; USEC_NEVER: it is not */
+};
+
+/* The draft of the hand that is under way. Returns false if there is no hand, or no draft of it. */
+bool script_state_draft(const struct script *script, const void *state, size_t used,
+			struct script_draft *ret_draft);
+
 /* The name of the present state ("always" if there are none), for --explain. */
 const char *script_state_name(const struct script *script, const void *state);
 

@@ -186,6 +186,35 @@ bool script_take_secret(void *state, size_t used)
 	return secret;
 }
 
+bool script_state_draft(const struct script *script, const void *state, size_t used,
+			struct script_draft *ret_draft)
+{
+	const struct heap heap = heap_within(state, used);
+	const struct instruction *hand;
+	const struct course *course;
+	struct state seen;
+	struct span draft = {.bytes = ""};
+	uint32_t id = kept_drip(script, &(struct state){.version = 0});
+
+	(void)memcpy(&seen, state, sizeof(seen));
+	course = &seen.below;
+	if (seen.now.how == SUSPENDED_HAND) {
+		course = &seen.now;
+		id = kept_drip(script, &seen);
+	}
+	if (course->how != SUSPENDED_HAND)
+		return false;
+	hand = &script->code[course->pc];
+	if (hand->text.n_parts == 0)
+		return false;
+	if (text_never_changes(&hand->text))
+		draft = (struct span){hand->text.parts[0].bytes, hand->text.parts[0].length};
+	else if (!heap_get(&heap, id, &draft))
+		return false;
+	*ret_draft = (struct script_draft){draft.bytes, draft.length, course->resume_at};
+	return true;
+}
+
 const char *script_state_name(const struct script *script, const void *state)
 {
 	struct state seen;

@@ -1,0 +1,554 @@
+/*
+ * The fifo responder: an operator's orders are the answers.
+ *
+ * The client's messages are turns, open until they are answered; what they say goes to the channel
+ * (operator/channel.h), whose FIFO brings orders: they wait in the pad (operator/pad.h) until there
+ * can be a turn, which carries them out. At most one of them says something in each turn, so that
+ * a script that handed the conversation over gets the word back after its first answer.
+ *
+ * An order is off the queue with the very commit that its reply belongs to: that comes once, also
+ * if the process is killed at any moment. Events are told before that and may come twice then.
+ *
+ * Nothing here waits for anybody. Without a channel (no directory, no descriptors left) it goes on
+ * all the same: orders come by order() then. Conversation's thread but for load() and unload().
+ */
+#include "respond/fifo-responder.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "respond/fifo-settings.h"
+#include "respond/operator/channel.h"
+#include "respond/operator/order.h"
+#include "respond/operator/pad.h"
+#include "respond/operator/turns.h"
+#include "respond/registry.h"
+
+static_assert(PAD_LINE_MAX == CHANNEL_LINE_MAX, "an order of any way fits everywhere");
+
+#define STATE_VERSION 1
+
+#define FLAG_ABSENT 0x01u /* the client knows that nobody is there */
+#define FLAG_DRAFT  0x02u /* the draft that was proposed is neither said nor replaced */
+#define FLAG_SHOWN  0x04u /* the operator knows of it */
+
+/* What is kept of a conversation. Plain memory, saved. */
+struct fifo_state {
+	struct turns turns;
+	uint64_t taken;     /* so much of the pad's stream was carried out */
+	uint64_t absent_at; /* when the client is told that nobody is there; 0: it is not */
+	uint64_t answering; /* within a call: the turn that a reply is for; 0: the present one */
+	uint32_t flags;
+	uint32_t spare;
+};
+static_assert(sizeof(struct fifo_state) == 176, "no padding: it is saved");
+static_assert(sizeof(struct fifo_state) <= 320, "it fits beside whoever was suspended for it");
+
+/* One call of a function of the contract. */
+struct call {
+	struct marcel_conversation *conversation;
+	struct fifo_state *state;
+	struct marcel_sink *sink; /* NULL: there is none, notes can't be made */
+	usec_t now;
+	bool spoke; /* the operator has */
+};
+
+static struct call call_of(struct marcel_conversation *conversation, struct marcel_sink *sink)
+{
+	return (struct call){
+		.conversation = conversation,
+		.state = conversation->state,
+		.sink = sink,
+		.now = clock_now(),
+	};
+}
+
+static bool has_pad(const struct marcel_conversation *conversation)
+{
+	return conversation->uses_pad && conversation->pad != NULL;
+}
+
+/* Tells that an order to TURN (0: any) was refused, everywhere. */
+static void refuse(const struct call *call, uint64_t turn, const char *word, const char *text,
+		   size_t length)
+{
+	char note[PAD_LINE_MAX + 64];
+	size_t used = 0;
+
+	channel_tell(EVENT_REFUSED, call->conversation->number, turn, word, text, length);
+	if (call->sink == NULL)
+		return;
+	if (turn != 0)
+		used = (size_t)snprintf(note, sizeof(note), "#%" PRIu64 " ", turn);
+	used += (size_t)snprintf(note + used, sizeof(note) - used, "%s: ", word);
+	if (length > sizeof(note) - used)
+		length = sizeof(note) - used;
+	if (length > 0)
+		(void)memcpy(note + used, text, length);
+	marcel_note(call->sink, MARCEL_NOTE_REFUSED, NULL, note, used + length);
+}
+
+/* The pad gave an order up. */
+static void refused(void *context, enum pad_refusal refusal, const char *text, size_t length)
+{
+	static const char *const words[] = {
+		[PAD_TOO_LONG] = "too-long",
+		[PAD_UNFINISHED] = "unfinished",
+		[PAD_FULL] = "full",
+	};
+
+	refuse(context, 0, words[refusal], text, length);
+}
+
+/* When the client who waits from now on is told that nobody is there; 0: never. */
+static usec_t absence(const struct call *call)
+{
+	const struct fifo_settings *settings = call->conversation->shared;
+	usec_t at = settings != NULL ? clock_deadline(call->now, settings->absent_after)
+				     : USEC_NEVER;
+
+	return at == USEC_NEVER ? 0 : at;
+}
+
+/* Whether there is a draft that goes out by itself. */
+static bool has_timed_draft(const struct call *call)
+{
+	return (call->state->flags & FLAG_DRAFT) != 0 && call->conversation->draft != NULL &&
+	       call->conversation->draft_until != USEC_NEVER;
+}
+
+/* Says what follows from the state: who waits, and when this is to be called again. */
+static void settle(const struct call *call, bool show)
+{
+	struct marcel_conversation *conversation = call->conversation;
+	uint64_t waiting = turns_oldest(&call->state->turns);
+	usec_t at = USEC_NEVER;
+
+	if (call->state->absent_at != 0)
+		at = call->state->absent_at;
+	if (has_timed_draft(call) && conversation->draft_until < at)
+		at = conversation->draft_until;
+	if (has_pad(conversation)) {
+		usec_t unfinished = pad_deadline(conversation->pad);
+
+		if (unfinished != 0 && unfinished < at)
+			at = unfinished;
+		if (pad_waits(conversation->pad, call->state->taken))
+			at = call->now;
+	}
+	conversation->wake_at = at == USEC_NEVER ? 0 : at;
+	if (conversation->local != NULL && (show || conversation->waiting != waiting))
+		place_show(conversation->local, conversation->turn, waiting);
+	conversation->waiting = waiting;
+}
+
+/* Says LENGTH bytes at TEXT for TURN; 0: for all that are open. Returns 0 or a negative errno:
+ * -ENOSPC when there is no room in this turn. */
+static int say(struct call *call, uint64_t turn, const char *text, size_t length)
+{
+	struct fifo_state *state = call->state;
+	bool knows = (state->flags & FLAG_ABSENT) != 0;
+	int r;
+
+	state->answering = turn;
+	r = marcel_say(call->sink, text, length);
+	state->answering = 0;
+	if (r < 0)
+		return r;
+	call->spoke = true;
+	channel_tell(EVENT_SENT, call->conversation->number, turn, NULL, text, length);
+	if (turn != 0)
+		turns_answer(&state->turns, turn);
+	else
+		turns_answer_all(&state->turns);
+	/* Somebody is there. Who knew that nobody was is told again with a new message only. */
+	state->flags &= ~(FLAG_ABSENT | FLAG_DRAFT);
+	state->absent_at = !knows && turns_oldest(&state->turns) != 0 ? absence(call) : 0;
+	return 0;
+}
+
+static int done(const struct call *call, const char *line, size_t length, int verdict)
+{
+	channel_tell(EVENT_DONE, call->conversation->number, 0, NULL, line, length);
+	return verdict;
+}
+
+/* The responder that is named, if the conversation can go to it; else NULL. */
+static const struct marcel_responder_ops *heir(const struct marcel_conversation *conversation,
+					       const struct order *order)
+{
+	const struct marcel_loaded *loaded = conversation->loaded;
+	const struct marcel_responder_ops *ops;
+	char name[64];
+
+	if (order->length >= sizeof(name))
+		return NULL;
+	(void)memcpy(name, order->text, order->length);
+	name[order->length] = '\0';
+	ops = responder_find(name);
+	if (ops == NULL || ops == &fifo_responder)
+		return NULL;
+	/* A script may be the one that waits below; of others it is known what there is. */
+	if (loaded == NULL || ops->load == NULL || strcmp(ops->name, "script") == 0)
+		return ops;
+	while (loaded->ops != NULL && loaded->ops != ops)
+		loaded++;
+	return loaded->ops;
+}
+
+static int give(const struct call *call, const struct order *order, const char *line, size_t length)
+{
+	const struct marcel_responder_ops *to = heir(call->conversation, order);
+
+	if (to == NULL) {
+		refuse(call, 0, "no-responder", line, length);
+		return -ESRCH;
+	}
+	call->conversation->give_to = to->name;
+	return done(call, line, length, MARCEL_GIVE);
+}
+
+static int refuse_unknown(const struct call *call, const char *line, size_t length)
+{
+	static const char hint[] = " (there is " ORDER_SLASHES ")";
+	char text[PAD_LINE_MAX + sizeof(hint)];
+
+	(void)memcpy(text, line, length);
+	(void)memcpy(text + length, hint, sizeof(hint) - 1);
+	refuse(call, 0, "unknown-order", text, length + sizeof(hint) - 1);
+	return -EINVAL;
+}
+
+static int say_order(struct call *call, const struct order *order)
+{
+	const struct marcel_conversation *conversation = call->conversation;
+	const char *text = order->text;
+	size_t length = order->length;
+	int r;
+
+	if (order->turn != 0 && !turns_is_open(&call->state->turns, order->turn)) {
+		refuse(call, order->turn, "not-open", text, length);
+		return -ESTALE;
+	}
+	if (order->kind == ORDER_EMPTY && (call->state->flags & FLAG_DRAFT) != 0 &&
+	    conversation->draft != NULL) {
+		text = conversation->draft;
+		length = conversation->draft_length;
+	}
+	r = say(call, order->turn, text, length);
+	if (r == 0 || r == -ENOSPC)
+		return r;
+	/* The client's framing has no room for so long a message. */
+	refuse(call, order->turn, "too-long", text, length);
+	return -E2BIG;
+}
+
+/*
+ * Carries out ORDER, which LINE says. Returns a verdict; a negative errno if it was refused, as the
+ * contract of order() has them; or -ENOSPC: it is untouched, there is no room in this turn.
+ */
+static int carry_out(struct call *call, const struct order *order, const char *line, size_t length)
+{
+	switch (order->kind) {
+	case ORDER_SAY:
+	case ORDER_EMPTY:
+		return say_order(call, order);
+	case ORDER_CLOSE:
+		return done(call, line, length, MARCEL_FAREWELL);
+	case ORDER_RESET:
+		return done(call, line, length, MARCEL_RESET);
+	case ORDER_GIVE:
+		return give(call, order, line, length);
+	case ORDER_NOTE:
+		marcel_note(call->sink, MARCEL_NOTE_LOG, NULL, order->text, order->length);
+		return done(call, line, length, MARCEL_CONTINUE);
+	case ORDER_UNKNOWN:
+		return refuse_unknown(call, line, length);
+	case ORDER_MALFORMED:
+		break;
+	}
+	refuse(call, 0, "malformed", line, length);
+	return -EINVAL;
+}
+
+/* Carries out what waits in the pad, until something was said. Returns a verdict. */
+static int take_orders(struct call *call)
+{
+	struct fifo_state *state = call->state;
+	char line[PAD_LINE_MAX];
+	uint64_t taken;
+	size_t length;
+
+	while (!call->spoke &&
+	       pad_next(call->conversation->pad, state->taken, line, &length, &taken)) {
+		const struct order order = order_parse(line, length);
+		int r = carry_out(call, &order, line, length);
+
+		if (r == -ENOSPC)
+			break;
+		state->taken = taken;
+		if (r > 0)
+			return r;
+	}
+	return MARCEL_CONTINUE;
+}
+
+/* What the time brings: the draft goes out, the client is told that nobody is there. Returns 0 or a
+ * negative errno. */
+static int pass_time(struct call *call)
+{
+	struct marcel_conversation *conversation = call->conversation;
+	const struct fifo_settings *settings = conversation->shared;
+	struct fifo_state *state = call->state;
+	int r = 0;
+
+	if (has_timed_draft(call) && conversation->draft_until <= call->now) {
+		r = say(call, 0, conversation->draft, conversation->draft_length);
+	} else if (state->absent_at != 0 && state->absent_at <= call->now) {
+		if (settings != NULL && settings->absent_reply[0] != '\0')
+			r = marcel_say(call->sink, settings->absent_reply,
+				       strlen(settings->absent_reply));
+		if (r < 0)
+			return r == -ENOSPC ? 0 : r;
+		state->absent_at = 0;
+		state->flags |= FLAG_ABSENT;
+		channel_tell(EVENT_ABSENT, conversation->number, turns_oldest(&state->turns), NULL,
+			     NULL, 0);
+	}
+	return r == -ENOSPC ? 0 : r;
+}
+
+/* Orders are there, or a time has come. */
+static int work(struct call *call)
+{
+	struct marcel_conversation *conversation = call->conversation;
+	int r = MARCEL_CONTINUE;
+
+	if (has_pad(conversation)) {
+		r = take_orders(call);
+		pad_expire(conversation->pad, call->now, refused, call);
+	}
+	if (r == MARCEL_CONTINUE && !call->spoke)
+		r = pass_time(call);
+	settle(call, false);
+	return r;
+}
+
+static struct place_about about(const struct marcel_conversation *conversation)
+{
+	return (struct place_about){
+		.number = conversation->number,
+		.id = conversation->id,
+		.peer = conversation->peer,
+		.listener = conversation->listener,
+		/* Whoever lets another one speak is the script. */
+		.responder = conversation->speaker != NULL ? "script" : "fifo",
+		.opened = conversation->opened,
+		.turn = conversation->turn,
+	};
+}
+
+/* PLACE, or NULL if there is none to be had, is where the operator is. */
+static void settle_down(struct marcel_conversation *conversation, struct place *place)
+{
+	conversation->local = place;
+	conversation->wake_fd = place != NULL && has_pad(conversation) ? place_fd(place) : -1;
+}
+
+static int fifo_open(struct marcel_conversation *conversation)
+{
+	const struct place_about who = about(conversation);
+	struct call call = call_of(conversation, NULL);
+	struct place *place = NULL;
+
+	*call.state = (struct fifo_state){.flags = conversation->draft != NULL ? FLAG_DRAFT : 0};
+	conversation->uses_pad = conversation->pad != NULL;
+	if (has_pad(conversation))
+		pad_reset(conversation->pad);
+	if (place_make(&who, &place) < 0)
+		place = NULL;
+	settle_down(conversation, place);
+	conversation->waiting = 0;
+	settle(&call, true);
+	return 0;
+}
+
+static int fifo_respond(struct marcel_conversation *conversation, const char *message,
+			size_t length, struct marcel_sink *sink)
+{
+	static const char withheld[] = "(withheld)";
+	struct call call = call_of(conversation, sink);
+	struct fifo_state *state = call.state;
+
+	if (conversation->secret) {
+		message = withheld;
+		length = sizeof(withheld) - 1;
+	}
+	turns_open(&state->turns, conversation->turn);
+	channel_tell(EVENT_MESSAGE, conversation->number, conversation->turn, NULL, message,
+		     length);
+	if ((state->flags & (FLAG_DRAFT | FLAG_SHOWN)) == FLAG_DRAFT &&
+	    conversation->draft != NULL) {
+		state->flags |= FLAG_SHOWN;
+		channel_tell(EVENT_DRAFT, conversation->number, conversation->turn, NULL,
+			     conversation->draft, conversation->draft_length);
+	}
+	if (state->absent_at == 0 && (state->flags & FLAG_ABSENT) == 0 && !has_timed_draft(&call))
+		state->absent_at = absence(&call);
+	settle(&call, true);
+	return MARCEL_CONTINUE;
+}
+
+static int fifo_wake(struct marcel_conversation *conversation, enum marcel_wake reason,
+		     struct marcel_sink *sink)
+{
+	struct call call = call_of(conversation, sink);
+
+	switch (reason) {
+	case MARCEL_WAKE_TIMER:
+	case MARCEL_WAKE_READY:
+		return work(&call);
+	case MARCEL_WAKE_IDLE:
+		/* Who waits for an answer is not idle. */
+		return turns_oldest(&call.state->turns) != 0 ? MARCEL_CONTINUE : -ENOSYS;
+	case MARCEL_WAKE_STOP:
+	case MARCEL_WAKE_EOF:
+	case MARCEL_WAKE_EARLY:
+	case MARCEL_WAKE_TOO_LONG:
+		break;
+	}
+	return -ENOSYS;
+}
+
+static int fifo_drain(struct marcel_conversation *conversation)
+{
+	struct call call = call_of(conversation, NULL);
+
+	if (!has_pad(conversation))
+		return -ENODEV;
+	return pad_fill(conversation->pad, conversation->wake_fd, call.state->taken, call.now,
+			refused, &call);
+}
+
+static int fifo_order(struct marcel_conversation *conversation, const struct marcel_order *given,
+		      struct marcel_sink *sink)
+{
+	struct call call = call_of(conversation, sink);
+	struct order order = order_parse(given->line, given->length);
+	int r;
+
+	if (given->turn != 0)
+		order = (struct order){
+			.kind = ORDER_SAY,
+			.turn = given->turn,
+			.text = given->line,
+			.length = given->length,
+		};
+	if (given->length > 0 && (memchr(given->line, '\0', given->length) != NULL ||
+				  memchr(given->line, '\n', given->length) != NULL))
+		order.kind = ORDER_MALFORMED;
+	if (given->length > PAD_LINE_MAX) {
+		refuse(&call, given->turn, "too-long", given->line, PAD_LINE_MAX);
+		return -E2BIG;
+	}
+	r = carry_out(&call, &order, given->line, given->length);
+	if (r == -ENOSPC) {
+		refuse(&call, given->turn, "full", given->line, given->length);
+		r = -ENOBUFS;
+	}
+	settle(&call, false);
+	return r;
+}
+
+static void fifo_said(const struct marcel_conversation *conversation, char who, const char *text,
+		      size_t length)
+{
+	static const char withheld[] = "(withheld)";
+	const struct fifo_state *state = conversation->state;
+	uint64_t turn = conversation->turn;
+
+	if (conversation->local == NULL)
+		return;
+	if (who == MARCEL_SERVER && state->answering != 0)
+		turn = state->answering;
+	if (length == MARCEL_WITHHELD) {
+		text = withheld;
+		length = sizeof(withheld) - 1;
+	}
+	place_say(conversation->local, who, turn, text, length);
+}
+
+static int fifo_restore(struct marcel_conversation *conversation, uint32_t version)
+{
+	const struct place_about who = about(conversation);
+	struct call call = call_of(conversation, NULL);
+	struct place *place = NULL;
+	bool fresh;
+
+	if (version != STATE_VERSION)
+		return -ENOTSUP;
+	conversation->uses_pad = conversation->pad != NULL;
+	if (place_find(&who, &place, &fresh) < 0)
+		place = NULL;
+	settle_down(conversation, place);
+	if (has_pad(conversation)) {
+		if (!pad_is_sound(conversation->pad, call.state->taken)) {
+			pad_reset(conversation->pad);
+			call.state->taken = 0;
+			channel_tell(EVENT_TROUBLE, conversation->number, 0, NULL,
+				     "queued orders are lost", strlen("queued orders are lost"));
+		}
+		pad_recover(conversation->pad, call.state->taken, call.now, refused, &call);
+	}
+	settle(&call, true);
+	return 0;
+}
+
+/* What waited in the queue is refused with WORD. */
+static void refuse_queue(const struct call *call, const char *word)
+{
+	const struct marcel_conversation *conversation = call->conversation;
+	uint64_t taken = call->state->taken;
+	char line[PAD_LINE_MAX];
+	size_t length;
+
+	if (!has_pad(conversation) || !pad_is_sound(conversation->pad, taken))
+		return;
+	while (pad_next(conversation->pad, taken, line, &length, &taken))
+		refuse(call, 0, word, line, length);
+}
+
+static void fifo_close(struct marcel_conversation *conversation)
+{
+	struct call call = call_of(conversation, NULL);
+	bool left = conversation->reason == NULL;
+	const char *reason = left ? conversation->give_to : conversation->reason;
+
+	refuse_queue(&call, left ? "not-held" : "no-conversation");
+	if (conversation->local != NULL)
+		place_close(conversation->local, reason != NULL ? reason : "", left);
+	conversation->local = NULL;
+	conversation->wake_fd = -1;
+	conversation->waiting = 0;
+}
+
+const struct marcel_responder_ops fifo_responder = {
+	.abi = MARCEL_RESPONDER_ABI,
+	.name = "fifo",
+	.state_size = sizeof(struct fifo_state),
+	.state_version = STATE_VERSION,
+	.load = fifo_load,
+	.unload = fifo_unload,
+	.open = fifo_open,
+	.respond = fifo_respond,
+	.wake = fifo_wake,
+	.restore = fifo_restore,
+	.drain = fifo_drain,
+	.order = fifo_order,
+	.said = fifo_said,
+	.close = fifo_close,
+};

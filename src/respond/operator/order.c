@@ -1,0 +1,86 @@
+/* What an operator's line means; see order.h. */
+#include "respond/operator/order.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static struct order malformed(const char *line, size_t length)
+{
+	return (struct order){.kind = ORDER_MALFORMED, .text = line, .length = length};
+}
+
+/* "#12 text" */
+static struct order parse_turn(const char *line, size_t length)
+{
+	struct order order = {.kind = ORDER_SAY};
+	size_t i = 1;
+
+	for (; i < length && line[i] >= '0' && line[i] <= '9'; i++) {
+		if (order.turn > (UINT64_MAX - 9) / 10)
+			return malformed(line, length);
+		order.turn = order.turn * 10 + (uint64_t)(line[i] - '0');
+	}
+	if (order.turn == 0 || (i < length && line[i] != ' '))
+		return malformed(line, length);
+	if (i < length)
+		i++;
+	order.text = line + i;
+	order.length = length - i;
+	return order;
+}
+
+/* What stands behind a slash order's name: without the blanks around it. */
+static struct order argument(enum order_kind kind, const char *text, size_t length)
+{
+	while (length > 0 && text[0] == ' ') {
+		text++;
+		length--;
+	}
+	while (length > 0 && text[length - 1] == ' ')
+		length--;
+	return (struct order){.kind = kind, .text = text, .length = length};
+}
+
+/* "/close" and the like. */
+static struct order parse_slash(const char *line, size_t length)
+{
+	static const struct {
+		const char *name;
+		enum order_kind kind;
+		bool wants; /* something behind it */
+	} known[] = {
+		{"/close", ORDER_CLOSE, false},
+		{"/reset", ORDER_RESET, false},
+		{"/give", ORDER_GIVE, true},
+		{"/note", ORDER_NOTE, true},
+	};
+	const char *blank = memchr(line, ' ', length);
+	size_t name = blank != NULL ? (size_t)(blank - line) : length;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct order order;
+
+		if (strlen(known[i].name) != name || memcmp(known[i].name, line, name) != 0)
+			continue;
+		order = argument(known[i].kind, line + name, length - name);
+		return known[i].wants == (order.length > 0) ? order : malformed(line, length);
+	}
+	return (struct order){.kind = ORDER_UNKNOWN, .text = line, .length = length};
+}
+
+struct order order_parse(const char *line, size_t length)
+{
+	if (length > 0 && line[length - 1] == '\r')
+		length--;
+	if (length == 0)
+		return (struct order){.kind = ORDER_EMPTY, .text = line};
+	if (memchr(line, '\0', length) != NULL)
+		return malformed(line, length);
+	if (line[0] == '#')
+		return parse_turn(line, length);
+	if (line[0] == '/' && length > 1 && (line[1] == '/' || line[1] == '#'))
+		return (struct order){.kind = ORDER_SAY, .text = line + 1, .length = length - 1};
+	if (line[0] == '/')
+		return parse_slash(line, length);
+	return (struct order){.kind = ORDER_SAY, .text = line, .length = length};
+}
