@@ -35,6 +35,7 @@ static_assert(PAD_LINE_MAX == CHANNEL_LINE_MAX, "an order of any way fits everyw
 #define FLAG_ABSENT 0x01u /* the client knows that nobody is there */
 #define FLAG_DRAFT  0x02u /* the draft that was proposed is neither said nor replaced */
 #define FLAG_SHOWN  0x04u /* the operator knows of it */
+#define FLAG_MUTE   0x08u /* the client has said its last message, and waits for answers */
 
 /* What is kept of a conversation. Plain memory, saved. */
 struct fifo_state {
@@ -121,12 +122,21 @@ static bool has_timed_draft(const struct call *call)
 	       call->conversation->draft_until != USEC_NEVER;
 }
 
+/* Whether somebody waits for an answer, and doesn't know that nobody is there. */
+static bool is_waited_for(const struct fifo_state *state)
+{
+	return turns_oldest(&state->turns) != 0 && (state->flags & FLAG_ABSENT) == 0;
+}
+
 /* Says what follows from the state: who waits, and when this is to be called again. */
 static void settle(const struct call *call, bool show)
 {
 	struct marcel_conversation *conversation = call->conversation;
 	uint64_t waiting = turns_oldest(&call->state->turns);
 	usec_t at = USEC_NEVER;
+
+	if ((call->state->flags & FLAG_MUTE) != 0)
+		conversation->holds = is_waited_for(call->state);
 
 	if (call->state->absent_at != 0)
 		at = call->state->absent_at;
@@ -415,8 +425,13 @@ static int fifo_wake(struct marcel_conversation *conversation, enum marcel_wake 
 	case MARCEL_WAKE_IDLE:
 		/* Who waits for an answer is not idle. */
 		return turns_oldest(&call.state->turns) != 0 ? MARCEL_CONTINUE : -ENOSYS;
-	case MARCEL_WAKE_STOP:
 	case MARCEL_WAKE_EOF:
+		if (!is_waited_for(call.state))
+			break;
+		call.state->flags |= FLAG_MUTE;
+		settle(&call, false);
+		return MARCEL_AGAIN;
+	case MARCEL_WAKE_STOP:
 	case MARCEL_WAKE_EARLY:
 	case MARCEL_WAKE_TOO_LONG:
 		break;

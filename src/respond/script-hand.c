@@ -107,7 +107,7 @@ static struct marcel_conversation view(const struct marcel_conversation *convers
 	seen.state_size = ops->state_size;
 	seen.state_used = header->used;
 	seen.wake_at = header->wake_at;
-	seen.holds = false;
+	seen.holds = header->holds != 0;
 	seen.give_to = NULL;
 	if (script_state_draft(script, hand_script_state(conversation), header->script_used,
 			       &draft)) {
@@ -126,6 +126,9 @@ static void take_over(struct marcel_conversation *conversation,
 	if (seen->state_used <= header->room)
 		header->used = (uint32_t)seen->state_used;
 	header->wake_at = seen->wake_at;
+	if (header->holds != 0 || seen->holds)
+		conversation->holds = seen->holds;
+	header->holds = seen->holds;
 	conversation->secret = conversation->secret || seen->secret;
 	conversation->wake_fd = seen->wake_fd;
 	conversation->local = seen->local;
@@ -152,6 +155,7 @@ static void leave(struct marcel_conversation *conversation)
 	make_room(conversation, 0);
 	header->pc = header->used = header->version = 0;
 	header->wake_at = 0;
+	header->holds = 0;
 	be_alone(conversation);
 }
 

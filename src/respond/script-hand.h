@@ -26,7 +26,7 @@ struct hand_header {
 	uint32_t silent;      /* 1: the script wants no farewell of the daemon's */
 	uint32_t
 		counted; /* by which process it counts as a user of its script's version; 0: none */
-	uint32_t spare;
+	uint32_t holds;  /* 1: the other responder wants no message now */
 };
 static_assert(sizeof(struct hand_header) == 40, "no padding: it is saved");
 

@@ -413,6 +413,22 @@ static int on_ready(struct marcel_conversation *conversation, struct marcel_sink
 	return after_hand(conversation, sink, script, result, verdict);
 }
 
+/* The client sends nothing any more; whom it was handed to may have something to say still. */
+static int on_eof(struct marcel_conversation *conversation, struct marcel_sink *sink,
+		  const struct script *script)
+{
+	const struct script_event event = {.kind = SCRIPT_EOF};
+	int verdict = MARCEL_CONTINUE;
+
+	if (hand_header(conversation)->pc != 0 &&
+	    hand_wake(conversation, script, MARCEL_WAKE_EOF, sink, &verdict) == HAND_VERDICT &&
+	    verdict == MARCEL_AGAIN) {
+		merge_times(conversation);
+		return MARCEL_AGAIN;
+	}
+	return proceed(conversation, sink, script, &event);
+}
+
 static int script_wake(struct marcel_conversation *conversation, enum marcel_wake reason,
 		       struct marcel_sink *sink)
 {
@@ -430,8 +446,7 @@ static int script_wake(struct marcel_conversation *conversation, enum marcel_wak
 		event.kind = SCRIPT_STOP;
 		break;
 	case MARCEL_WAKE_EOF:
-		event.kind = SCRIPT_EOF;
-		break;
+		return on_eof(conversation, sink, script);
 	case MARCEL_WAKE_EARLY:
 		event.kind = SCRIPT_EARLY;
 		break;

@@ -285,7 +285,9 @@ struct marcel_responder_ops {
 	 * but MARCEL_AGAIN (who has more to say sets wake_at to the present time and goes on when
 	 * called for that), or -ENOSYS for the daemon's own behaviour: idle, stop and end of input
 	 * end the dialogue with the farewell. After the last two MARCEL_CONTINUE ends it as well,
-	 * without one. In a call for MARCEL_WAKE_TIMER wake_at is 0 and may be set again. May be
+	 * without one. But after MARCEL_WAKE_EOF it may set holds and return MARCEL_AGAIN: then
+	 * there is something to be said still, and MARCEL_WAKE_EOF comes again once it holds no
+	 * more. In a call for MARCEL_WAKE_TIMER wake_at is 0 and may be set again. May be
 	 * NULL, which means -ENOSYS.
 	 */
 	int (*wake)(struct marcel_conversation *conversation, enum marcel_wake reason,
