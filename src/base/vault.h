@@ -14,7 +14,7 @@
  *
  * Reading is done by peeking, never by receiving: a second crash would find the vault empty.
  *
- * Main thread only.
+ * One thread at a time: that of sockets is the main thread's, others have a lock around theirs.
  */
 #pragma once
 

@@ -18,7 +18,7 @@
 struct keepsake {
 	struct keepsake *next;
 	char name[KEEPSAKE_NAME_MAX];
-	int fd; /* a memfd */
+	int fd; /* a memfd; -1: it was taken, or is a descriptor in the store alone */
 	unsigned count;
 	bool stored;
 	unsigned needed; /* conversations that will count it soon */
@@ -252,8 +252,58 @@ int keepsake_read(const char *name, void **ret_bytes, size_t *ret_size)
 
 	lock_take(&keepsakes.lock);
 	keepsake = find(name);
-	if (keepsake != NULL)
+	if (keepsake != NULL && keepsake->fd >= 0)
 		r = read_whole(keepsake->fd, ret_bytes, ret_size);
 	lock_drop(&keepsakes.lock);
 	return r;
+}
+
+int keepsake_take_fd(const char *name)
+{
+	struct keepsake *keepsake;
+	int fd = -ENOENT;
+
+	lock_take(&keepsakes.lock);
+	keepsake = find(name);
+	/* It counts as kept, by the one who took it. */
+	if (keepsake != NULL && keepsake->fd >= 0 && keepsake->count == 0) {
+		fd = take_fd(&keepsake->fd);
+		keepsake->count = 1;
+	}
+	lock_drop(&keepsakes.lock);
+	return fd;
+}
+
+int keepsake_store_fd(const char *name, int fd)
+{
+	struct keepsake *keepsake;
+	int own;
+
+	if (strlen(name) >= KEEPSAKE_NAME_MAX)
+		return -ENAMETOOLONG;
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
+		return -errno;
+	lock_take(&keepsakes.lock);
+	keepsake = find(name);
+	if (keepsake != NULL)
+		forget(keepsake);
+	keepsake = add(own, name);
+	if (keepsake != NULL) {
+		keepsake->count = 1;
+		put_into_store(keepsake);
+	}
+	lock_drop(&keepsakes.lock);
+	return keepsake == NULL ? -ENOMEM : 0;
+}
+
+void keepsake_unstore_fd(const char *name)
+{
+	struct keepsake *keepsake;
+
+	lock_take(&keepsakes.lock);
+	keepsake = find(name);
+	if (keepsake != NULL)
+		forget(keepsake);
+	lock_drop(&keepsakes.lock);
 }

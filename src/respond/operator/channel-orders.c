@@ -1,0 +1,346 @@
+/*
+ * DIRECTORY/in: orders for any conversation. Each line is passed on into the FIFO of its
+ * conversation, or refused with an event.
+ *
+ * NOTE ON WHAT WAS READ. Bytes are read from the FIFO into shared memory, which outlives the
+ * process, behind what was read before and before nothing but zeros; a line is passed on first and
+ * then counted as done. So wherever the process is killed, the next one sees how far the bytes go
+ * (no order holds a NUL) and begins with the first line that is not done: that one may be passed on
+ * twice, and nothing is lost. There are two halves, since bytes could not be moved within one
+ * without a moment in which they are wrong.
+ *
+ * The operator's thread; orders_open() and orders_close() before and after it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "respond/operator/channel-fifo.h"
+#include "respond/operator/channel-priv.h"
+
+/* How much of a line that is too long an event shows. */
+#define SHOWN_MAX 80
+
+static struct {
+	size_t used;     /* bytes in the present half */
+	usec_t deadline; /* of a line that is not finished; USEC_NEVER: there is none */
+	bool pipe_only;  /* the name `in` is somebody else's; told */
+} orders = {.deadline = USEC_NEVER};
+
+static struct keep_half *half(void)
+{
+	return &channel.table->halves[atomic_load(&channel.table->active) & 1U];
+}
+
+/* Who an order is for. */
+struct address {
+	bool all;
+	uint64_t number; /* 0: nobody who could be said */
+	const char *text;
+	size_t length;
+};
+
+/* Reads "N text" or "* text". Returns 0 or -EINVAL. */
+static int parse_address(const char *line, size_t length, struct address *ret)
+{
+	const char *space = memchr(line, ' ', length);
+	char digits[24];
+	size_t n;
+	int r;
+
+	*ret = (struct address){.number = 0};
+	if (space == NULL)
+		return -EINVAL;
+	n = (size_t)(space - line);
+	ret->text = space + 1;
+	ret->length = length - n - 1;
+	if (n == 1 && line[0] == '*') {
+		ret->all = true;
+		return 0;
+	}
+	if (n == 0 || n >= sizeof(digits))
+		return -EINVAL;
+	(void)memcpy(digits, line, n);
+	digits[n] = '\0';
+	r = text_parse_unsigned(digits, UINT64_MAX, &ret->number);
+	return r < 0 || ret->number == 0 ? -EINVAL : 0;
+}
+
+/* Refuses a line, or the beginning of one. Shows whom it was for, if that can be seen. */
+static void refuse(const char *word, const char *line, size_t length)
+{
+	struct address address;
+
+	if (parse_address(line, length, &address) < 0 || address.all)
+		channel_tell(EVENT_REFUSED, 0, 0, word, line, length);
+	else
+		channel_tell(EVENT_REFUSED, address.number, 0, word, address.text, address.length);
+}
+
+/* Writes LENGTH bytes at LINE, LF included, into PLACE's FIFO, under the lock. Returns whether it
+ * was taken: all at once or not at all (pipe(7)). */
+static bool pass_on(const struct place *place, const char *line, size_t length)
+{
+	return write(place->fd, line, length) == (ssize_t)length;
+}
+
+/* Passes LINE, LF included, on to all; tells who has no room. Returns how many there are. */
+static size_t pass_on_to_all(const char *line, size_t length)
+{
+	size_t n = 0;
+
+	lock_take(&channel.lock);
+	for (size_t i = 0; i < CHANNEL_BUCKETS; i++) {
+		for (const struct place *p = channel.map[i]; p != NULL; p = p->next) {
+			if (p->fd < 0)
+				continue;
+			n++;
+			if (!pass_on(p, line, length))
+				channel_tell(EVENT_REFUSED, p->number, 0, "full", line, length - 1);
+		}
+	}
+	lock_drop(&channel.lock);
+	return n;
+}
+
+void orders_route(const char *line, size_t length)
+{
+	char order[CHANNEL_LINE_MAX + 1];
+	struct address address;
+	const char *word = NULL;
+	const struct place *place;
+
+	if (length > 0 && line[length - 1] == '\r')
+		length--;
+	if (memchr(line, '\0', length) != NULL || parse_address(line, length, &address) < 0) {
+		channel_tell(EVENT_REFUSED, 0, 0, "malformed", line, length);
+		return;
+	}
+	(void)memcpy(order, address.text, address.length);
+	order[address.length] = '\n';
+	if (address.all) {
+		if (pass_on_to_all(order, address.length + 1) == 0)
+			channel_tell(EVENT_REFUSED, 0, 0, "no-conversation", line, length);
+		return;
+	}
+	lock_take(&channel.lock);
+	place = channel_find(address.number);
+	if (place == NULL || place->fd < 0)
+		word = "no-conversation";
+	else if (!pass_on(place, order, address.length + 1))
+		word = "full";
+	lock_drop(&channel.lock);
+	if (word != NULL)
+		channel_tell(EVENT_REFUSED, address.number, 0, word, address.text, address.length);
+}
+
+/* Goes on in the other half, so that there is room for a whole read. */
+static void change_halves(void)
+{
+	struct keep_half *from = half();
+	uint32_t other = !(atomic_load(&channel.table->active) & 1U);
+	struct keep_half *to = &channel.table->halves[other];
+	size_t rest = orders.used - from->done;
+
+	(void)memset(to->bytes, 0, sizeof(to->bytes));
+	(void)memcpy(to->bytes, from->bytes + from->done, rest);
+	to->done = 0;
+	atomic_store(&channel.table->active, other);
+	orders.used = rest;
+}
+
+/* Passes on what is whole, and sees to what is too long. */
+static void handle(void)
+{
+	struct keep_table *table = channel.table;
+	struct keep_half *h = half();
+	bool news = false;
+
+	for (;;) {
+		const char *line = h->bytes + h->done;
+		size_t left = orders.used - h->done;
+		const char *lf = memchr(line, '\n', left);
+		size_t length = lf != NULL ? (size_t)(lf - line) : left;
+
+		if (lf == NULL && length <= CHANNEL_LINE_MAX && table->skipping == 0)
+			break;
+		if (length > CHANNEL_LINE_MAX && table->skipping == 0)
+			refuse("too-long", line, SHOWN_MAX);
+		else if (table->skipping == 0)
+			orders_route(line, length);
+		table->skipping = lf == NULL;
+		h->done += length + (lf != NULL);
+		news = true;
+		if (lf == NULL)
+			break;
+	}
+	if (h->done == orders.used)
+		orders.deadline = USEC_NEVER;
+	else if (news || orders.deadline == USEC_NEVER)
+		orders.deadline = clock_deadline(clock_now(), channel_patience);
+}
+
+void orders_read(void)
+{
+	ssize_t n = 0;
+
+	/* What handle() leaves is never longer than a line. */
+	if (sizeof(half()->bytes) - orders.used < IN_READ)
+		change_halves();
+	if (channel.in >= 0)
+		n = read(channel.in, half()->bytes + orders.used, IN_READ);
+	if (n > 0)
+		orders.used += (size_t)n;
+	handle();
+}
+
+usec_t orders_due(void)
+{
+	return orders.deadline;
+}
+
+void orders_expire(usec_t now)
+{
+	struct keep_half *h;
+
+	if (now < orders.deadline)
+		return;
+	h = half();
+	refuse("unfinished", h->bytes + h->done, orders.used - h->done);
+	h->done = orders.used;
+	orders.deadline = USEC_NEVER;
+}
+
+/* Makes DIRECTORY/in under a name that nobody looks at, and then gives it its own. */
+static int make_in(void)
+{
+	auto_close int fd = fifo_make(channel.dir, NAME_NEW_IN);
+
+	if (fd < 0)
+		return fd;
+	keepsake_store_fd(KEEP_FIFO, fd);
+	if (renameat2(channel.dir, NAME_NEW_IN, channel.dir, NAME_IN, RENAME_NOREPLACE) < 0) {
+		int r = -errno;
+
+		keepsake_unstore_fd(KEEP_FIFO);
+		(void)unlinkat(channel.dir, NAME_NEW_IN, 0);
+		return r;
+	}
+	return take_fd(&fd);
+}
+
+/* Opens what an earlier daemon left, so that whoever waits for it to be opened goes on; or makes
+ * it. */
+static int open_in(void)
+{
+	int fd = fifo_open(channel.dir, NAME_IN);
+
+	if (fd == -ENOENT)
+		return make_in();
+	if (fd >= 0)
+		keepsake_store_fd(KEEP_FIFO, fd);
+	return fd;
+}
+
+/* A fifo_line_fn: the last lines of a FIFO that has no name any more. */
+static void route_line(void *context, const char *line, size_t length)
+{
+	(void)context;
+	orders_route(line, length);
+}
+
+/* The name is gone: a new FIFO gets it. What is in the old one is passed on before. */
+static void renew_in(void)
+{
+	int fd = open_in();
+	size_t rest = orders.used - half()->done;
+
+	if (fd < 0) {
+		channel_complain(TOLD_IN, NULL, "in", fd);
+		return;
+	}
+	if (channel.in >= 0) {
+		orders_read();
+		if (rest > 0)
+			orders_expire(USEC_NEVER);
+		fifo_finish(channel.in, route_line, NULL);
+		close_fd(&channel.in);
+	}
+	channel.in = fd;
+	orders.pipe_only = false;
+	channel_recovered(TOLD_IN);
+}
+
+void orders_look(void)
+{
+	struct stat st;
+	int r = fstatat(channel.dir, NAME_IN, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+
+	if (r == 0 && channel.in >= 0 && fifo_is(channel.dir, NAME_IN, channel.in)) {
+		orders.pipe_only = false;
+		return;
+	}
+	if (!orders.pipe_only)
+		channel_trouble(NULL, r < 0 ? "in was removed" : "in was replaced",
+				r < 0 ? r : -EEXIST);
+	orders.pipe_only = true;
+	if (r == -ENOENT || (r == 0 && S_ISFIFO(st.st_mode)))
+		renew_in();
+}
+
+/* How far the bytes go that an earlier process read. */
+static void find_used(void)
+{
+	struct keep_half *h = half();
+
+	orders.used = sizeof(h->bytes);
+	while (orders.used > 0 && h->bytes[orders.used - 1] == '\0')
+		orders.used--;
+	if (h->done > sizeof(h->bytes))
+		h->done = 0;
+	if (orders.used < h->done)
+		orders.used = h->done;
+}
+
+void orders_open(void)
+{
+	char path[64];
+	int r;
+
+	find_used();
+	if (channel.inotify >= 0) {
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", channel.dir);
+		r = inotify_add_watch(channel.inotify, path,
+				      IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
+		if (r < 0)
+			channel_complain(TOLD_WATCH, NULL, "Nobody watches its directory", -errno);
+	}
+	/* Killed before it had its name. */
+	if (channel.in >= 0 && fifo_is(channel.dir, NAME_NEW_IN, channel.in))
+		(void)renameat2(channel.dir, NAME_NEW_IN, channel.dir, NAME_IN, RENAME_NOREPLACE);
+	if (channel.in >= 0) {
+		/* What is unread there goes first, whatever has become of its name. */
+		orders_look();
+		return;
+	}
+	r = open_in();
+	if (r >= 0) {
+		channel.in = r;
+		return;
+	}
+	channel_trouble(NULL, "in", r);
+	orders.pipe_only = true;
+}
+
+void orders_close(void)
+{
+	orders.used = 0;
+	orders.deadline = USEC_NEVER;
+	orders.pipe_only = false;
+}

@@ -1,0 +1,327 @@
+/*
+ * Places: the directory of one conversation, with its FIFO and files; see channel.h.
+ *
+ * Directories are opened anew for each thing that is done in them, through that of all
+ * conversations and never through a symbolic link: so a place costs one descriptor, and whatever is
+ * put in their way costs no more than that thing.
+ *
+ * How it fails: the FIFO is made without a name (a pipe) if it can't have one; that is told.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "respond/operator/channel-fifo.h"
+#include "respond/operator/channel-priv.h"
+
+#define DIRECTORY_MODE 0750
+#define NUMBER_SIZE    24
+
+static void number_name(uint64_t number, char name[NUMBER_SIZE])
+{
+	(void)snprintf(name, NUMBER_SIZE, "%" PRIu64, number);
+}
+
+int place_open_directory(uint64_t number)
+{
+	char name[NUMBER_SIZE];
+	int fd;
+
+	if (channel.conversations < 0)
+		return -ENOENT;
+	number_name(number, name);
+	fd = openat(channel.conversations, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The FIFO. */
+
+/* Whether PLACE's `in` is its FIFO. A process that was killed may have left it under its first
+ * name. */
+static int check_name(const struct place *place, int dir)
+{
+	struct stat st;
+
+	if (fifo_is(dir, NAME_IN, place->fd))
+		return 0;
+	if (fifo_is(dir, NAME_NEW_IN, place->fd))
+		return renameat2(dir, NAME_NEW_IN, dir, NAME_IN, RENAME_NOREPLACE) < 0 ? -errno : 0;
+	return fstatat(dir, NAME_IN, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : -EEXIST;
+}
+
+/* Tells that `in` is not what it was. Under the lock, or of a place that is not seen yet. */
+static void tell_astray(struct place *place, int r)
+{
+	char what[64];
+
+	(void)snprintf(what, sizeof(what), "conversations/%" PRIu64 "/in was %s", place->number,
+		       r == -ENOENT ? "removed" : "replaced");
+	if (!place->astray)
+		channel_trouble(place, what, r);
+	place->astray = true;
+}
+
+/* Makes PLACE's FIFO in DIR, keeps it, and only then lets it be seen. */
+static int make_fifo(struct place *place, int dir)
+{
+	struct stat st;
+	int r, fd;
+
+	/* A FIFO that a process left, and somebody may have open; of anything else only the name
+	 * is taken. */
+	fd = fifo_open(dir, NAME_IN);
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
+	r = fd >= 0 ? 0 : -ENOENT;
+	if (fd < 0)
+		fd = fifo_make(dir, NAME_NEW_IN);
+	if (fd < 0)
+		return fd;
+	lock_take(&channel.lock);
+	place->fd = fd;
+	keep_add(place);
+	lock_drop(&channel.lock);
+	if (r == 0)
+		return 0;
+	if (renameat2(dir, NAME_NEW_IN, dir, NAME_IN, RENAME_NOREPLACE) == 0)
+		return 0;
+	r = -errno;
+	(void)unlinkat(dir, NAME_NEW_IN, 0);
+	return fstatat(dir, NAME_IN, &st, AT_SYMLINK_NOFOLLOW) == 0 ? -EEXIST : r;
+}
+
+static void watch(struct place *place)
+{
+	char path[64];
+	int r = -1;
+
+	if (channel.inotify < 0)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", place->fd);
+	/* Unlinking an open file changes its attributes: the number of its names. */
+	r = inotify_add_watch(channel.inotify, path, IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
+	if (r < 0)
+		channel_complain(TOLD_WATCH, place, "Nobody watches its FIFO", -errno);
+	else
+		place->watch = r;
+}
+
+/* Makes and opens PLACE's directory. */
+static int make_directory(const struct place *place)
+{
+	char name[NUMBER_SIZE];
+
+	number_name(place->number, name);
+	if (mkdirat(channel.conversations, name, DIRECTORY_MODE) < 0 && errno != EEXIST)
+		return -errno;
+	return place_open_directory(place->number);
+}
+
+/* Gives PLACE its directory and FIFO. Returns 0, or a negative errno: not even a pipe. */
+static int furnish(struct place *place)
+{
+	auto_close int dir = -1;
+	int r = -ENOENT;
+
+	if (channel.conversations >= 0) {
+		dir = make_directory(place);
+		r = dir < 0 ? dir : 0;
+		if (r < 0)
+			channel_trouble(place, "There is no directory for it", r);
+	}
+	place->has_directory = dir >= 0;
+	if (place->fd >= 0) {
+		r = r < 0 ? r : check_name(place, dir);
+		if (r < 0 && place->has_directory)
+			tell_astray(place, r);
+	} else if (r == 0) {
+		r = make_fifo(place, dir);
+		if (r < 0)
+			channel_trouble(place, "Its FIFO has no name", r);
+	}
+	if (place->fd < 0) {
+		int fd = fifo_make_nameless();
+
+		if (fd < 0)
+			return fd;
+		lock_take(&channel.lock);
+		place->fd = fd;
+		keep_add(place);
+		lock_drop(&channel.lock);
+	}
+	if (r == 0)
+		watch(place);
+	return 0;
+}
+
+/* Making and finding. */
+
+static int describe(struct place *place, const struct place_about *about)
+{
+	place->peer = strdup(about->peer);
+	place->listener = strdup(about->listener);
+	place->responder = strdup(about->responder);
+	if (place->peer == NULL || place->listener == NULL || place->responder == NULL)
+		return -ENOMEM;
+	(void)memcpy(place->id, about->id, sizeof(place->id));
+	place->opened = about->opened;
+	place->turn = about->turn;
+	place->carried = false;
+	return 0;
+}
+
+/* Takes the place of ABOUT's conversation out of the map, if it waits there, or makes one. */
+static int claim(const struct place_about *about, struct place **ret_place)
+{
+	struct place *place;
+	int r = 0;
+
+	lock_take(&channel.lock);
+	place = channel_find(about->number);
+	if (place != NULL && place->claimed)
+		r = -EBUSY;
+	if (place == NULL) {
+		place = place_new(about->number);
+		if (place == NULL)
+			r = -ENOMEM;
+		else
+			channel_add(place);
+	}
+	if (r == 0) {
+		place->claimed = true;
+		*ret_place = place;
+	}
+	lock_drop(&channel.lock);
+	return r;
+}
+
+/* Takes PLACE, of which nothing came, back. */
+static void discard(struct place *place)
+{
+	lock_take(&channel.lock);
+	channel_remove(place);
+	if (place->fd >= 0)
+		keep_end(place);
+	keep_release(place);
+	lock_drop(&channel.lock);
+	place_free(place);
+}
+
+static int enter(const struct place_about *about, enum channel_event event,
+		 struct place **ret_place, bool *ret_fresh)
+{
+	struct place *place = NULL;
+	char text[512];
+	bool fresh;
+	int r = channel_ensure_open();
+
+	if (r == 0)
+		r = claim(about, &place);
+	if (r < 0)
+		return r;
+	fresh = place->fd < 0;
+	r = describe(place, about);
+	if (r == 0)
+		r = furnish(place);
+	if (r < 0) {
+		discard(place);
+		return r;
+	}
+	place_write_info(place, NULL);
+	(void)snprintf(text, sizeof(text), "%s %s", about->peer, about->listener);
+	channel_tell(event, about->number, 0, NULL, text, strlen(text));
+	*ret_fresh = fresh;
+	*ret_place = place;
+	return 0;
+}
+
+int place_make(const struct place_about *about, struct place **ret_place)
+{
+	bool fresh;
+
+	return enter(about, EVENT_OPENED, ret_place, &fresh);
+}
+
+int place_find(const struct place_about *about, struct place **ret_place, bool *ret_fresh)
+{
+	return enter(about, EVENT_RESUMED, ret_place, ret_fresh);
+}
+
+int place_fd(const struct place *place)
+{
+	return place->fd;
+}
+
+/* Ending. */
+
+void place_refuse_line(void *context, const char *line, size_t length)
+{
+	const uint64_t *number = context;
+
+	channel_tell(EVENT_REFUSED, *number, 0, "no-conversation", line, length);
+}
+
+void place_close(struct place *place, const char *reason, bool left)
+{
+	auto_close int dir = -1;
+	uint64_t number = place->number;
+
+	if (place->has_directory)
+		dir = place_open_directory(number);
+	/* From here on a line that comes by DIRECTORY/in finds nobody. */
+	lock_take(&channel.lock);
+	channel_remove(place);
+	lock_drop(&channel.lock);
+	if (place->watch >= 0)
+		(void)inotify_rm_watch(channel.inotify, place->watch);
+	if (dir >= 0 && fifo_is(dir, NAME_IN, place->fd))
+		(void)unlinkat(dir, NAME_IN, 0);
+	fifo_drain(place->fd, place_refuse_line, &number);
+	place_unlink_waiting(place);
+	place->oldest = 0;
+	if (dir >= 0) {
+		place_end_out(dir, reason);
+		place_write_info(place, reason);
+	}
+	channel_tell(left ? EVENT_LEFT : EVENT_CLOSED, number, 0, NULL, reason, strlen(reason));
+	lock_take(&channel.lock);
+	keep_end(place);
+	sweep_let_die(place);
+	if (dir >= 0)
+		sweep_bury(number, clock_deadline(clock_now(), channel.grace));
+	lock_drop(&channel.lock);
+	channel_wake();
+}
+
+void place_leave(struct place *place)
+{
+	/* It stays in the map, so that nothing is refused while another process goes on with it. */
+	lock_take(&channel.lock);
+	place->claimed = false;
+	lock_drop(&channel.lock);
+}
+
+void places_look(void)
+{
+	lock_take(&channel.lock);
+	for (size_t i = 0; i < CHANNEL_BUCKETS; i++) {
+		for (struct place *p = channel.map[i]; p != NULL; p = p->next) {
+			int dir, r;
+
+			if (p->watch < 0 || p->astray)
+				continue;
+			dir = place_open_directory(p->number);
+			r = dir < 0 ? dir : check_name(p, dir);
+			close_fd(&dir);
+			if (r < 0)
+				tell_astray(p, r);
+		}
+	}
+	lock_drop(&channel.lock);
+}

@@ -1,0 +1,272 @@
+/*
+ * What the parts of the operator channel share: the channel, its places, and the table in shared
+ * memory that the next process takes over.
+ *
+ * Everything in struct channel and struct place is guarded by channel.lock, except where it says
+ * otherwise. Events have a lock of their own, which may be taken under that one. Descriptors of
+ * directories are set when the channel opens, before any other thread uses it, and then stay.
+ *
+ * NOTE ON PLACES. A place is in the map from before anybody can see its FIFO until it ends, so a
+ * line for it always finds it: one that an earlier process made stands there too, unclaimed, until
+ * its conversation's thread comes for it. Ended places are dying: the vault may still hold their
+ * FIFO, so a writer who has it open gets no EPIPE yet. They are kept until the vault has let them
+ * go, and whatever is written there is refused.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/vault.h"
+#include "respond/keepsake.h"
+#include "respond/operator/channel.h"
+
+/* Names in the channel's directory; those with a dot are the daemon's own affair. */
+#define NAME_IN            "in"
+#define NAME_OUT           "out"
+#define NAME_INFO          "info"
+#define NAME_EVENTS        "events"
+#define NAME_CONVERSATIONS "conversations"
+#define NAME_WAITING       "waiting"
+#define NAME_NEW_IN        ".in.new"
+#define NAME_NEW_INFO      ".info.new"
+#define NAME_LOCK          ".lock"
+#define OLD_PREFIX         ".old-"
+
+/* Names in the store. */
+#define KEEP_VAULT_IN  KEEPSAKE_PREFIX "operator-in"
+#define KEEP_VAULT_OUT KEEPSAKE_PREFIX "operator-out"
+#define KEEP_FIFO      KEEPSAKE_PREFIX "operator-fifo"
+#define KEEP_TABLE     KEEPSAKE_PREFIX "operator-table"
+
+/* So many FIFOs can be kept beyond the process; what is above is served without. */
+#define KEEP_SLOTS 16384
+#define NO_SLOT    UINT32_MAX
+
+/* What is read from DIRECTORY/in at once, and the longest line before it. */
+#define IN_READ 65536
+#define IN_SIZE (IN_READ + CHANNEL_LINE_MAX + 1)
+
+/* A FIFO in the vault: whose it is. NUMBER 0: free. Plain memory. */
+struct keep_entry {
+	uint64_t number;
+	uint64_t dev;
+	uint64_t ino;
+	uint64_t waiting; /* the number of its link in waiting/; 0: none */
+	uint64_t ended;   /* 1: the place has ended; its FIFO is to be let go */
+};
+
+/* Half of what was read from DIRECTORY/in: its bytes up to DONE were passed on. Behind what was
+ * read there are zeros, so that the next process sees how far it goes. */
+struct keep_half {
+	uint64_t done;
+	char bytes[IN_SIZE];
+};
+
+/* Plain memory that outlives the process, in a memfd. A change of it is a change of the magic. */
+struct keep_table {
+	uint64_t magic;
+	uint64_t last_event;     /* the number of the last event */
+	uint64_t last_waiting;   /* the number of the last link in waiting/ */
+	_Atomic uint32_t active; /* which half is in use */
+	uint32_t skipping;       /* 1: what comes up to the next LF belongs to a line too long */
+	struct keep_half halves[2];
+	struct keep_entry entries[KEEP_SLOTS];
+};
+
+/* The place of one conversation. */
+struct place {
+	struct place *next; /* of the same bucket, or dying */
+	uint64_t number;
+	uint32_t slot; /* of the vault and the table; NO_SLOT: it is not kept */
+	int fd;        /* the FIFO; -1 while it is being made */
+	int watch;     /* of inotify; -1: none */
+	bool claimed;  /* a conversation's thread has it */
+	bool carried;  /* it came from an earlier process, and nobody has claimed it yet */
+	bool astray;   /* its `in` is not the FIFO any more; told */
+	uint64_t waiting;
+
+	/* Once claimed, of its conversation's thread. */
+	bool has_directory;
+	bool out_fails; /* told */
+	uint8_t id[16];
+	char *peer;
+	char *listener;
+	char *responder;
+	uint64_t opened;
+	uint64_t turn;
+	uint64_t oldest; /* open turn, as in info */
+};
+
+/* An ended conversation's directory, and when to remove it. */
+struct grave {
+	struct grave *next;
+	uint64_t number;
+	usec_t due;
+};
+
+#define CHANNEL_BUCKETS 4096
+
+/* What has been recorded, so that it is recorded once. */
+enum channel_told {
+	TOLD_VAULT,
+	TOLD_EVENTS,
+	TOLD_OUT,
+	TOLD_INFO,
+	TOLD_WAITING,
+	TOLD_PLACE,
+	TOLD_WATCH,
+	TOLD_IN,
+	TOLD_REMOVE,
+	TOLD_COUNT,
+};
+
+struct channel {
+	struct lock lock;
+	char *directory; /* NULL: there is no channel */
+	usec_t grace;
+	bool opened;
+
+	/* -1: it can't be had. */
+	int dir;
+	int conversations;
+	int waiting;
+	int lock_file;
+	int inotify;
+	int wake; /* an eventfd */
+
+	pthread_t thread;
+	bool running;
+	bool stop;
+
+	struct place *map[CHANNEL_BUCKETS];
+	struct place *dying;
+	usec_t dying_due; /* when to look at those again; USEC_NEVER: there are none */
+	struct grave *first_grave;
+	struct grave **last_grave;
+	bool inherited;     /* an earlier process's vault was found */
+	usec_t claim_until; /* when what nobody claimed is dropped; USEC_NEVER: that is done */
+
+	int kept[3]; /* of an earlier process: the vault's in and out, the memfd of the table */
+	struct vault vault;
+	struct keep_table *table;
+	struct place **by_slot; /* KEEP_SLOTS entries */
+	uint32_t *free_slots;
+	uint32_t n_free;
+
+	int in; /* DIRECTORY/in. Of the thread, once that runs */
+	_Atomic bool told[TOLD_COUNT];
+};
+
+extern struct channel channel;
+
+/* How long an unfinished line may stay so, and what an earlier process left unclaimed; tests want
+ * less. Before channel_open(). */
+extern usec_t channel_patience;
+extern usec_t channel_claim_time;
+
+/*
+ * Records WHAT with the error R (negative) unless it is recorded already; ABOUT may be NULL / notes
+ * that it works again. Any thread.
+ */
+void channel_complain(enum channel_told told, const struct place *about, const char *what, int r);
+void channel_recovered(enum channel_told told);
+
+/* Records WHAT of PLACE and tells the event "trouble". Conversation's thread, or under the lock. */
+void channel_trouble(const struct place *place, const char *what, int r);
+
+/* Opens the channel if that has not been done. Returns 0 or -ENOMEM. Takes the lock. */
+int channel_ensure_open(void);
+
+/* Makes the thread look around. Any thread. */
+void channel_wake(void);
+
+/* The map, under the lock. */
+struct place *channel_find(uint64_t number);
+void channel_add(struct place *place);
+void channel_remove(struct place *place);
+struct place *place_new(uint64_t number);
+void place_free(struct place *place); /* closes its FIFO */
+
+/* channel-events.c. Finds the number to go on with. Under the lock. */
+void events_open(void);
+void events_close(void);
+
+/* Writes TIME (CLOCK_REALTIME microseconds) as RFC 3339 / as in `out`, in local time. */
+#define STAMP_SIZE 40
+void stamp_event(usec_t time, char stamp[STAMP_SIZE]);
+void stamp_out(usec_t time, char stamp[STAMP_SIZE]);
+
+/* A line of text that is longer than TEXT_MAX bytes is cut in files, with a note of how much. */
+#define FILE_TEXT_MAX ((size_t)65536)
+size_t escape_for_file(char *buffer, size_t size, const char *text, size_t length);
+#define FILE_TEXT_SIZE(length) \
+	(TEXT_ESCAPED_MAX((length) < FILE_TEXT_MAX ? (length) : FILE_TEXT_MAX) + 40)
+
+/*
+ * channel-keep.c: the vault, the table, and what is in them. Under the lock.
+ *
+ * keep_claim(): takes what an earlier process stored, so that it is not dropped; returns whether
+ * there is something. keep_open(): goes on with it, or makes it anew; carried places come into the
+ * map or among the dying ones. Returns 0 or -ENOMEM.
+ */
+bool keep_claim(void);
+int keep_open(void);
+void keep_close(void);
+
+/* Keeps PLACE's FIFO / says that it has ended / gives its slot back, when nobody holds it. */
+void keep_add(struct place *place);
+void keep_end(struct place *place);
+void keep_release(struct place *place);
+
+/* Has the vault let go of what has ended. Returns 0, or a negative errno: not yet. */
+int keep_clean(void);
+
+/* channel-orders.c: DIRECTORY/in. Of the thread, or before it runs. */
+void orders_open(void);
+void orders_close(void);
+void orders_look(void);  /* something may have happened to its name */
+void orders_read(void);  /* it may be readable */
+usec_t orders_due(void); /* when orders_expire() is to be called */
+void orders_expire(usec_t now);
+
+/* Passes LENGTH bytes at LINE on, or refuses them. */
+void orders_route(const char *line, size_t length);
+
+/* channel-sweep.c: what is over. Of the thread, without the lock. */
+void sweep_begin(void);
+void sweep_dying(usec_t now);
+void sweep_unclaimed(usec_t now);
+void sweep_graves(usec_t now);
+usec_t sweep_due(void); /* takes the lock */
+
+/* Puts the directory of NUMBER on the list / PLACE among the dying. Under the lock. */
+void sweep_bury(uint64_t number, usec_t due);
+void sweep_let_die(struct place *place);
+
+/* channel-place.c. Opens the directory of NUMBER (O_PATH); returns a descriptor or an errno. */
+int place_open_directory(uint64_t number);
+
+/* A fifo_line_fn: refuses a line of the conversation *(uint64_t *)CONTEXT, which is over. */
+void place_refuse_line(void *context, const char *line, size_t length);
+
+/* Looks whether `in` of each place is still its FIFO. Takes the lock. */
+void places_look(void);
+
+/* channel-show.c. Makes `info` in DIR anew, wholly or not at all: LENGTH bytes at BYTES / from what
+ * PLACE is; ENDED is the reason of its end, or NULL. */
+int place_replace_info(int dir, const char *bytes, size_t length);
+void place_write_info(const struct place *place, const char *ended);
+
+/* Writes the last line of `out` in DIR / removes PLACE's link in waiting/, if it has one. */
+void place_end_out(int dir, const char *reason);
+void place_unlink_waiting(struct place *place);
+
+/* The name of a link in waiting/. */
+#define LINK_SIZE 48
+void waiting_name(uint64_t link, uint64_t number, char name[LINK_SIZE]);

@@ -1,0 +1,197 @@
+/*
+ * What people see of a conversation: its `out`, its `info` and its link in waiting/.
+ *
+ * How it fails: they are done without; told once for each conversation, recorded once for all.
+ *
+ * The conversation's thread, but where it says otherwise.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "respond/operator/channel-priv.h"
+#include "respond/operator/channel-scroll.h"
+
+#define INFO_MODE 0640
+
+void waiting_name(uint64_t link, uint64_t number, char name[LINK_SIZE])
+{
+	(void)snprintf(name, LINK_SIZE, "%010" PRIu64 "-%" PRIu64, link, number);
+}
+
+/* What is said. */
+
+/* Appends a line to `out` in DIR. */
+static int append_out(int dir, const char *middle, const char *text, size_t length)
+{
+	size_t size = 128 + FILE_TEXT_SIZE(length);
+	auto_free char *line = malloc(size);
+	char stamp[STAMP_SIZE];
+	size_t n;
+
+	if (line == NULL)
+		return -ENOMEM;
+	stamp_out(clock_realtime(), stamp);
+	n = (size_t)snprintf(line, size, "%s %s ", stamp, middle);
+	n += escape_for_file(line + n, size - n - 1, text, length);
+	line[n++] = '\n';
+	return scroll_append(dir, NAME_OUT, line, n);
+}
+
+void place_say(struct place *place, char who, uint64_t turn, const char *text, size_t length)
+{
+	auto_close int dir = -1;
+	char middle[32];
+	int r;
+
+	if (!place->has_directory)
+		return;
+	dir = place_open_directory(place->number);
+	(void)snprintf(middle, sizeof(middle), "%c> #%" PRIu64, who, turn);
+	r = dir < 0 ? dir : append_out(dir, middle, text, length);
+	if (r == 0) {
+		place->out_fails = false;
+		channel_recovered(TOLD_OUT);
+		return;
+	}
+	channel_complain(TOLD_OUT, place, "What is said cannot be written to out", r);
+	if (!place->out_fails)
+		channel_tell(EVENT_TROUBLE, place->number, 0, NULL, strerrordesc_np(-r),
+			     strlen(strerrordesc_np(-r)));
+	place->out_fails = true;
+}
+
+void place_end_out(int dir, const char *reason)
+{
+	(void)append_out(dir, "--", reason, strlen(reason));
+}
+
+/* What is shown. */
+
+/* Adds "KEY=VALUE\n" at *AT, which is before END. */
+static void add_line(char **at, const char *end, const char *key, const char *value)
+{
+	size_t room = (size_t)(end - *at);
+	int n = snprintf(*at, room, "%s=", key);
+
+	if (n < 0 || (size_t)n + 2 > room)
+		return;
+	*at += n;
+	*at += text_escape(*at, room - (size_t)n - 1, value, strlen(value), NULL);
+	*(*at)++ = '\n';
+}
+
+static void add_number(char **at, const char *end, const char *key, uint64_t value)
+{
+	char digits[24];
+
+	(void)snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	add_line(at, end, key, digits);
+}
+
+int place_replace_info(int dir, const char *bytes, size_t length)
+{
+	auto_close int fd = -1;
+	ssize_t n;
+	int r;
+
+	if (unlinkat(dir, NAME_NEW_INFO, 0) < 0 && errno != ENOENT)
+		return -errno;
+	fd = openat(dir, NAME_NEW_INFO, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    INFO_MODE);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, bytes, length);
+	if (n == (ssize_t)length && renameat(dir, NAME_NEW_INFO, dir, NAME_INFO) == 0)
+		return 0;
+	r = n >= 0 && n < (ssize_t)length ? -ENOSPC : -errno;
+	(void)unlinkat(dir, NAME_NEW_INFO, 0);
+	return r;
+}
+
+void place_write_info(const struct place *place, const char *ended)
+{
+	auto_close int dir = place->has_directory ? place_open_directory(place->number) : -1;
+	char bytes[4096];
+	char *at = bytes;
+	const char *end = bytes + sizeof(bytes);
+	char id[33];
+	char since[STAMP_SIZE];
+	int r;
+
+	if (!place->has_directory)
+		return;
+	for (size_t i = 0; i < sizeof(place->id); i++)
+		(void)snprintf(id + 2 * i, 3, "%02x", place->id[i]);
+	stamp_event(place->opened, since);
+	add_number(&at, end, "conversation", place->number);
+	add_line(&at, end, "id", id);
+	add_line(&at, end, "peer", place->peer);
+	add_line(&at, end, "listener", place->listener);
+	add_line(&at, end, "responder", place->responder);
+	add_line(&at, end, "since", since);
+	add_number(&at, end, "turn", place->turn);
+	add_number(&at, end, "waiting", place->oldest);
+	if (ended != NULL)
+		add_line(&at, end, "ended", ended);
+	r = dir < 0 ? dir : place_replace_info(dir, bytes, (size_t)(at - bytes));
+	if (r < 0)
+		channel_complain(TOLD_INFO, place, "info cannot be written", r);
+	else
+		channel_recovered(TOLD_INFO);
+}
+
+/* Gives PLACE its link in waiting/, behind all others. */
+static void set_link(struct place *place)
+{
+	char name[LINK_SIZE], target[64];
+	uint64_t link;
+
+	lock_take(&channel.lock);
+	link = ++channel.table->last_waiting;
+	place->waiting = link;
+	if (place->slot != NO_SLOT)
+		channel.table->entries[place->slot].waiting = link;
+	lock_drop(&channel.lock);
+	if (channel.waiting < 0)
+		return;
+	waiting_name(link, place->number, name);
+	(void)snprintf(target, sizeof(target), "../" NAME_CONVERSATIONS "/%" PRIu64, place->number);
+	if (symlinkat(target, channel.waiting, name) < 0)
+		channel_complain(TOLD_WAITING, place, "It cannot be shown as waiting", -errno);
+	else
+		channel_recovered(TOLD_WAITING);
+}
+
+void place_unlink_waiting(struct place *place)
+{
+	char name[LINK_SIZE];
+	uint64_t link;
+
+	lock_take(&channel.lock);
+	link = place->waiting;
+	place->waiting = 0;
+	if (place->slot != NO_SLOT)
+		channel.table->entries[place->slot].waiting = 0;
+	lock_drop(&channel.lock);
+	waiting_name(link, place->number, name);
+	if (link != 0 && channel.waiting >= 0)
+		(void)unlinkat(channel.waiting, name, 0);
+}
+
+void place_show(struct place *place, uint64_t turn, uint64_t waiting)
+{
+	place->turn = turn;
+	place->oldest = waiting;
+	if (waiting == 0)
+		place_unlink_waiting(place);
+	else if (place->waiting == 0)
+		set_link(place);
+	place_write_info(place, NULL);
+}

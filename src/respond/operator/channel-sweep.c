@@ -1,0 +1,376 @@
+/*
+ * What is over: FIFOs that nobody is to write to any more, and directories whose grace time has
+ * passed; of this process, and of earlier ones that left no word.
+ *
+ * A directory is given another name under the lock before it is removed, while no place of its
+ * number is in the map: so a conversation that comes back makes a new one, and never loses it.
+ *
+ * The operator's thread, but where it says otherwise.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "respond/operator/channel-fifo.h"
+#include "respond/operator/channel-priv.h"
+
+/* How long ended FIFOs are collected, since the vault lets them go together; and how long to wait
+ * when that could not be done. */
+#define DYING_TIME  (1 * USEC_PER_SEC)
+#define DYING_AGAIN (10 * USEC_PER_SEC)
+
+#define INFO_MAX 4096
+
+/* Of the thread. */
+static bool is_numeric(const char *name, uint64_t *ret_number)
+{
+	return name[0] != '0' && text_parse_unsigned(name, UINT64_MAX, ret_number) == 0;
+}
+
+void sweep_bury(uint64_t number, usec_t due)
+{
+	struct grave *grave;
+
+	if (due == USEC_NEVER)
+		return;
+	/* Without memory it stays until the next process finds it. */
+	grave = calloc(1, sizeof(*grave));
+	if (grave == NULL)
+		return;
+	grave->number = number;
+	grave->due = due;
+	*channel.last_grave = grave;
+	channel.last_grave = &grave->next;
+}
+
+void sweep_let_die(struct place *place)
+{
+	place->next = channel.dying;
+	channel.dying = place;
+	if (channel.dying_due == USEC_NEVER)
+		channel.dying_due = clock_deadline(clock_now(), DYING_TIME);
+}
+
+usec_t sweep_due(void)
+{
+	usec_t due;
+
+	lock_take(&channel.lock);
+	due = channel.dying_due < channel.claim_until ? channel.dying_due : channel.claim_until;
+	if (channel.first_grave != NULL && channel.first_grave->due < due)
+		due = channel.first_grave->due;
+	lock_drop(&channel.lock);
+	return due;
+}
+
+/* FIFOs. */
+
+void sweep_dying(usec_t now)
+{
+	struct place *first = NULL, *next;
+	int r = 0;
+
+	lock_take(&channel.lock);
+	if (channel.dying != NULL && now >= channel.dying_due) {
+		r = keep_clean();
+		first = channel.dying;
+		channel.dying = NULL;
+		channel.dying_due = USEC_NEVER;
+	}
+	lock_drop(&channel.lock);
+	for (; first != NULL; first = next) {
+		next = first->next;
+		if (r == 0)
+			fifo_finish(first->fd, place_refuse_line, &first->number);
+		else
+			fifo_drain(first->fd, place_refuse_line, &first->number);
+		lock_take(&channel.lock);
+		if (r == 0) {
+			keep_release(first);
+		} else {
+			sweep_let_die(first);
+			channel.dying_due = clock_deadline(clock_now(), DYING_AGAIN);
+		}
+		lock_drop(&channel.lock);
+		if (r == 0)
+			place_free(first);
+	}
+}
+
+/* Directories. */
+
+/* Removes all that is in the directory NAME of DIR, but no directory with something in it, and then
+ * itself. */
+static int remove_directory(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const struct dirent *entry;
+	DIR *stream;
+
+	if (fd < 0)
+		return -errno;
+	stream = fdopendir(fd);
+	if (stream == NULL) {
+		close_fd(&fd);
+		return -ENOMEM;
+	}
+	while ((entry = readdir(stream)) != NULL) { // NOLINT(concurrency-mt-unsafe): its own stream
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(fd, entry->d_name, 0) < 0 && errno == EISDIR)
+			(void)unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+	}
+	(void)closedir(stream);
+	return unlinkat(dir, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+static void remove_old(const char *name)
+{
+	int r = remove_directory(channel.conversations, name);
+
+	if (r < 0)
+		channel_complain(TOLD_REMOVE, NULL, "A directory cannot be removed", r);
+	else
+		channel_recovered(TOLD_REMOVE);
+}
+
+/* When the conversation of the directory NAME was over, by its `info`, which is written last. */
+static usec_t ended_at(const char *name)
+{
+	char path[64];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/" NAME_INFO, name);
+	if (fstatat(channel.conversations, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC +
+	       (usec_t)st.st_mtim.tv_nsec / NSEC_PER_USEC;
+}
+
+/* Removes the directory of the conversation NUMBER, unless it has come back since. */
+static void remove_number(uint64_t number)
+{
+	char name[24], old[32];
+	usec_t over;
+	int r = -EBUSY;
+
+	(void)snprintf(name, sizeof(name), "%" PRIu64, number);
+	(void)snprintf(old, sizeof(old), OLD_PREFIX "%" PRIu64, number);
+	lock_take(&channel.lock);
+	over = clock_deadline(ended_at(name), channel.grace);
+	/* It was here again, and ended again: it has another grave. */
+	if (channel_find(number) == NULL && over <= clock_realtime() + USEC_PER_SEC)
+		r = renameat(channel.conversations, name, channel.conversations, old) < 0 ? -errno
+											  : 0;
+	lock_drop(&channel.lock);
+	if (r == 0)
+		remove_old(old);
+}
+
+void sweep_graves(usec_t now)
+{
+	for (;;) {
+		struct grave *grave;
+
+		lock_take(&channel.lock);
+		grave = channel.first_grave;
+		if (grave != NULL && grave->due <= now) {
+			channel.first_grave = grave->next;
+			if (channel.first_grave == NULL)
+				channel.last_grave = &channel.first_grave;
+		} else {
+			grave = NULL;
+		}
+		lock_drop(&channel.lock);
+		if (grave == NULL)
+			return;
+		remove_number(grave->number);
+		free(grave);
+	}
+}
+
+/* What earlier processes left. */
+
+/* Reads `info` in DIR. Returns its length, or a negative errno. */
+static ssize_t read_info(int dir, char bytes[INFO_MAX])
+{
+	auto_close int fd =
+		openat(dir, NAME_INFO, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, bytes, INFO_MAX);
+
+	return n < 0 ? -errno : n;
+}
+
+/* Whether LENGTH bytes of an `info` say that its conversation is over. */
+static bool says_ended(const char *bytes, size_t length)
+{
+	static const char key[] = "\nended=";
+
+	return memmem(bytes, length, key, sizeof(key) - 1) != NULL;
+}
+
+/* Adds "ended=lost" to `info` in DIR, of which LENGTH bytes were read. */
+static void add_ended(int dir, const char *bytes, size_t length)
+{
+	static const char line[] = "ended=lost\n";
+	char all[INFO_MAX + sizeof(line)];
+
+	(void)memcpy(all, bytes, length);
+	(void)memcpy(all + length, line, sizeof(line) - 1);
+	(void)place_replace_info(dir, all, length + sizeof(line) - 1);
+}
+
+/* Ends the place of NUMBER in DIR, whose conversation nobody goes on with. */
+static void end_lost(uint64_t number, int dir, const char *info, size_t length)
+{
+	auto_close int in = fifo_open(dir, NAME_IN);
+
+	/* Whoever waits for it to be opened goes on, and is told. */
+	if (in >= 0) {
+		(void)unlinkat(dir, NAME_IN, 0);
+		fifo_finish(in, place_refuse_line, &number);
+	}
+	place_end_out(dir, "lost");
+	add_ended(dir, info, length);
+	channel_tell(EVENT_CLOSED, number, 0, NULL, "lost", strlen("lost"));
+}
+
+static bool is_live(uint64_t number)
+{
+	bool live;
+
+	lock_take(&channel.lock);
+	live = channel_find(number) != NULL;
+	lock_drop(&channel.lock);
+	return live;
+}
+
+/* Looks at the directory NUMBER. FIRST: it is the first time. FINAL: nobody comes for it. */
+static void judge(uint64_t number, bool first, bool final)
+{
+	auto_close int dir = -1;
+	char info[INFO_MAX];
+	char name[24];
+	ssize_t length;
+	usec_t due, over;
+
+	if (is_live(number))
+		return;
+	dir = place_open_directory(number);
+	if (dir < 0)
+		return;
+	(void)snprintf(name, sizeof(name), "%" PRIu64, number);
+	length = read_info(dir, info);
+	if (length < 0)
+		length = 0;
+	over = clock_realtime();
+	if (says_ended(info, (size_t)length)) {
+		if (!first)
+			return;
+		over = ended_at(name) < over ? ended_at(name) : over;
+	} else if (final) {
+		end_lost(number, dir, info, (size_t)length);
+	} else {
+		return;
+	}
+	over = clock_left(clock_deadline(over, channel.grace), clock_realtime());
+	due = clock_deadline(clock_now(), over);
+	lock_take(&channel.lock);
+	sweep_bury(number, due);
+	lock_drop(&channel.lock);
+}
+
+/* Calls FUNCTION with each name in the directory FD, which stays open. */
+typedef void name_fn(const char *name, bool first, bool final);
+static void each_name(int fd, name_fn *function, bool first, bool final)
+{
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct dirent *entry;
+	DIR *stream;
+
+	if (own < 0)
+		return;
+	stream = fdopendir(own);
+	if (stream == NULL) {
+		close_fd(&own);
+		return;
+	}
+	while ((entry = readdir(stream)) != NULL) // NOLINT(concurrency-mt-unsafe): its own stream
+		function(entry->d_name, first, final);
+	(void)closedir(stream);
+}
+
+static void judge_name(const char *name, bool first, bool final)
+{
+	uint64_t number;
+
+	if (is_numeric(name, &number))
+		judge(number, first, final);
+	else if (first && strncmp(name, OLD_PREFIX, strlen(OLD_PREFIX)) == 0)
+		remove_old(name);
+}
+
+/* Removes a link in waiting/ that belongs to nobody. */
+static void judge_link(const char *name, bool first, bool final)
+{
+	const char *dash = strchr(name, '-');
+	const struct place *place;
+	char right[LINK_SIZE] = "";
+	uint64_t number;
+
+	(void)first;
+	if (!final || dash == NULL || !is_numeric(dash + 1, &number))
+		return;
+	lock_take(&channel.lock);
+	place = channel_find(number);
+	if (place != NULL)
+		waiting_name(place->waiting, number, right);
+	if (strcmp(name, right) != 0)
+		(void)unlinkat(channel.waiting, name, 0);
+	lock_drop(&channel.lock);
+}
+
+static void look_around(bool first, bool final)
+{
+	if (channel.conversations >= 0)
+		each_name(channel.conversations, judge_name, first, final);
+	if (channel.waiting >= 0)
+		each_name(channel.waiting, judge_link, first, final);
+}
+
+void sweep_begin(void)
+{
+	look_around(true, !channel.inherited);
+}
+
+void sweep_unclaimed(usec_t now)
+{
+	bool due;
+
+	lock_take(&channel.lock);
+	due = now >= channel.claim_until;
+	if (due)
+		channel.claim_until = USEC_NEVER;
+	for (size_t i = 0; due && i < CHANNEL_BUCKETS; i++) {
+		struct place *next;
+
+		for (struct place *p = channel.map[i]; p != NULL; p = next) {
+			next = p->next;
+			if (!p->carried || p->claimed)
+				continue;
+			channel_remove(p);
+			keep_end(p);
+			sweep_let_die(p);
+		}
+	}
+	lock_drop(&channel.lock);
+	if (due)
+		look_around(false, true);
+}
