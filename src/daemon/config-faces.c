@@ -134,6 +134,104 @@ static bool has_failed(const struct config *config, size_t face)
 	return false;
 }
 
+static void tell_nobody(void *context, const char *file, unsigned line, const char *text)
+{
+	(void)context;
+	(void)file;
+	(void)line;
+	(void)text;
+}
+
+/*
+ * Loads OPS for conversations that are handed or given to it. Returns 1 and what there is to share;
+ * 0 when it can't be had: it needs settings, and has none, or faults of theirs were told; -ENOMEM.
+ */
+static int load_for_all(const struct config *config, const struct marcel_responder_ops *ops,
+			const char *file, struct report *report, void **ret_shared)
+{
+	const struct marcel_settings settings = settings_of(config, file, ops);
+	int r;
+
+	*ret_shared = NULL;
+	if (ops->load == NULL)
+		return 1;
+	r = ops->load(&settings, settings.count > 0 ? tell_fault : tell_nobody, report, ret_shared);
+	if (r == -ENOMEM)
+		return r;
+	return r == 0;
+}
+
+/* The first face that answers by OPS as all would, whether it could be loaded or not; NULL: none.
+ */
+static const struct face *find_face(const struct config *config,
+				    const struct marcel_responder_ops *ops)
+{
+	for (size_t i = 0; i < config->n_faces; i++)
+		if (strcmp(config->faces[i].responder_name, ops->name) == 0 &&
+		    config->faces[i].script[0] == '\0')
+			return &config->faces[i];
+	return NULL;
+}
+
+/* Lists every responder that can be had; loads those that no face has. Returns 0 or -ENOMEM. */
+static int load_all(struct config *config, const char *file, struct report *report)
+{
+	const struct marcel_responder_ops *const *list;
+	size_t n, at = 0;
+
+	list = responder_list(&n);
+	config->loaded = calloc(n + 1, sizeof(*config->loaded));
+	if (config->loaded == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct face *face = find_face(config, list[i]);
+		const size_t told = report->count;
+		void *shared;
+		int r;
+
+		if (face != NULL) {
+			if (face->responder != NULL)
+				config->loaded[at++] =
+					(struct marcel_loaded){list[i], face->responder_shared};
+			continue;
+		}
+		r = load_for_all(config, list[i], file, report, &shared);
+		if (r < 0)
+			return r;
+		if (r > 0 && report->count == told)
+			config->loaded[at++] = (struct marcel_loaded){list[i], shared};
+		else if (r > 0 && list[i]->unload != NULL)
+			list[i]->unload(shared);
+	}
+	return 0;
+}
+
+/* Whom conversations of FACE can go to: its own responder, and the others as all have them. */
+static int list_loaded(const struct config *config, struct face *face)
+{
+	size_t n, at = 0;
+
+	(void)responder_list(&n);
+	face->loaded = calloc(n + 1, sizeof(*face->loaded));
+	if (face->loaded == NULL)
+		return -ENOMEM;
+	if (face->responder != NULL)
+		face->loaded[at++] =
+			(struct marcel_loaded){face->responder, face->responder_shared};
+	for (const struct marcel_loaded *l = config->loaded; l->ops != NULL; l++)
+		if (l->ops != face->responder)
+			face->loaded[at++] = *l;
+	return 0;
+}
+
+const struct marcel_loaded *config_loaded(const struct config *config, const char *name)
+{
+	for (const struct marcel_loaded *l = config->loaded; l != NULL && l->ops != NULL; l++)
+		if (strcmp(l->ops->name, name) == 0)
+			return l;
+	return NULL;
+}
+
 int config_finish_faces(struct config *config, const char *file, struct report *report)
 {
 	int r = 0;
@@ -144,11 +242,24 @@ int config_finish_faces(struct config *config, const char *file, struct report *
 		if (r == 0 && !has_failed(config, i))
 			r = load_responder(config, &config->faces[i], file, report);
 	}
+	if (r == 0)
+		r = load_all(config, file, report);
+	for (size_t i = 0; i < config->n_faces && r == 0; i++)
+		r = list_loaded(config, &config->faces[i]);
 	return r;
+}
+
+/* Unloads what no face owns. */
+static void unload_rest(const struct config *config)
+{
+	for (const struct marcel_loaded *l = config->loaded; l != NULL && l->ops != NULL; l++)
+		if (l->ops->unload != NULL && find_face(config, l->ops) == NULL)
+			l->ops->unload(l->shared);
 }
 
 void config_done_faces(struct config *config)
 {
+	unload_rest(config);
 	for (size_t i = 0; i < config->n_faces; i++) {
 		struct face *face = &config->faces[i];
 
@@ -157,8 +268,11 @@ void config_done_faces(struct config *config)
 		for (size_t j = 0; j < CONFIG_N_KEYS; j++)
 			if (config_keys[j].in_face)
 				config_key_done(&config_keys[j], face);
+		free(face->loaded);
 		free(face->name);
 	}
+	free(config->loaded);
+	config->loaded = NULL;
 	free(config->faces);
 	config->faces = NULL;
 	config->n_faces = 0;

@@ -29,6 +29,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
 	  CONFIG(listen), RANGE(1, UINT64_MAX) },
 	{ "backlog",	    "server",	"4096", CONFIG_INT,
 	  CONFIG(backlog), RANGE(1, INT_MAX) },
+	{ "control",	    "server",	"auto", CONFIG_TEXT,
+	  CONFIG(control) },
 	{ "stop_timeout",   "server",	"5s", CONFIG_DURATION,
 	  CONFIG(stop_timeout), RANGE(0, STOP_TIMEOUT_MAX) },
 

@@ -44,7 +44,7 @@ struct config_key {
 };
 
 enum {
-	CONFIG_N_KEYS = 20
+	CONFIG_N_KEYS = 21
 };
 
 /* Keys of one section stand together, in the order in which they are printed. */

@@ -26,7 +26,8 @@ struct config_section;
 /* What the command line says over the file; NULL members say nothing. */
 struct config_overrides {
 	const char *responder; /* -r: in the place of [dialogue] responder */
-	const char *script; /* -s: in the place of [script] file; without -r it means -r script */
+	const char *script;  /* -s: in the place of [script] file; without -r it means -r script */
+	const char *control; /* --control: in the place of [server] control */
 };
 
 struct config {
@@ -34,12 +35,17 @@ struct config {
 	char *file;          /* NULL: built-in defaults, no file was there */
 	char *listen;        /* [server] listen: addresses separated by blanks */
 	int backlog;         /* [server] backlog: for sockets bound here */
+	char *control;       /* [server] control: "auto", "none" or a path */
 	usec_t stop_timeout; /* [server] stop_timeout: how long farewells may take at a stop */
 	enum transcript_policy transcript; /* [journal] transcript */
 	size_t transcript_max;             /* [journal] transcript_max: bytes */
 
 	struct face *faces; /* the first is the default one, named ""; their owner is the config */
 	size_t n_faces;
+
+	/* Responders that conversations can be handed and given to, loaded once for all faces that
+	 * have no own; ended by one without ops. */
+	struct marcel_loaded *loaded;
 
 	/* Private: what the file itself said, for config_print() and the responders. */
 	struct config_said *said; /* of each face */
@@ -72,6 +78,9 @@ void config_unref(struct config *config);
 
 /* The face for the socket named NAME: its own or the default one. Never NULL. */
 const struct face *config_face(const struct config *config, const char *name);
+
+/* The responder named NAME as CONFIG has it, loaded, or NULL. */
+const struct marcel_loaded *config_loaded(const struct config *config, const char *name);
 
 /*
  * Prints the effective configuration, defaults included, in the syntax that config_load() reads

@@ -11,6 +11,7 @@
 
 enum long_option {
 	OPTION_CHECK_CONFIG = 256,
+	OPTION_CONTROL,
 	OPTION_LOG,
 	OPTION_VERSION,
 };
@@ -36,6 +37,7 @@ static int usage(FILE *stream)
 		  "                           /PATH, @NAME or vsock:CID:PORT; may be given several times\n"
 		  "  -r, --responder=NAME     answer with the responder NAME\n"
 		  "  -s, --script=FILE        answer by the script FILE (see marcel-script(5))\n"
+		  "      --control=PATH       where marcelctl reaches the daemon; none for nowhere\n"
 		  "      --log=OUTPUT         record to the journal, as text or as json (on standard\n"
 		  "                           error); auto by default\n"
 		  "      --check-config       print the effective configuration and exit\n"
@@ -93,6 +95,9 @@ static int take_option(struct options *options, int option)
 	case OPTION_CHECK_CONFIG:
 		options->check_config = true;
 		return -1;
+	case OPTION_CONTROL:
+		options->overrides.control = optarg;
+		return -1;
 	case OPTION_LOG:
 		return parse_log(optarg, &options->log);
 	case OPTION_VERSION:
@@ -114,6 +119,7 @@ int options_parse(int argc, char *argv[], struct options *options)
 		{"listen", required_argument, NULL, 'l'},
 		{"responder", required_argument, NULL, 'r'},
 		{"script", required_argument, NULL, 's'},
+		{"control", required_argument, NULL, OPTION_CONTROL},
 		{"log", required_argument, NULL, OPTION_LOG},
 		{"check-config", no_argument, NULL, OPTION_CHECK_CONFIG},
 		{"version", no_argument, NULL, OPTION_VERSION},

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "control/control.h"
 #include "converse/roster.h"
 #include "daemon/config.h"
 #include "daemon/notify.h"
@@ -34,6 +35,10 @@ struct service {
 	struct acceptor acceptor;
 	struct handover handover;
 	struct notify notify;
+	struct watch *watch;       /* NULL: nobody may control the daemon */
+	struct control *control;   /* the same */
+	usec_t began;              /* CLOCK_REALTIME microseconds */
+	int reload_wanted;         /* eventfd: control wants a reload; -1 */
 	sd_event_source *deadline; /* of what the stage waits for */
 	enum service_stage stage;
 };
@@ -44,6 +49,23 @@ struct service {
  * status after telling why.
  */
 int service_start(struct service *service);
+
+/*
+ * The control (service-control.c): prepares the watch, before any conversation / starts it, when
+ * the loop is there / says how a reload went / ends it, with conversations still there / and the
+ * watch, without. The first two return 0 or a negative errno.
+ */
+int service_watch(struct service *service);
+int service_start_control(struct service *service);
+void service_tell_reloaded(struct service *service, int result, const char *text);
+void service_stop_control(struct service *service);
+void service_unwatch(struct service *service);
+
+/* Reads the configuration anew; a bad one changes nothing. */
+void service_reload(struct service *service);
+
+/* The path of NAME in the service's runtime directory (systemd.exec(5)), or NULL. Owned. */
+char *service_runtime_path(const char *name);
 
 /* Tells what the system refused on standard error; returns the exit status for it. */
 int service_refuse(const char *what, int error);

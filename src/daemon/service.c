@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -31,6 +32,7 @@
 #include "daemon/job.h"
 #include "daemon/service-priv.h"
 #include "record/record.h"
+#include "respond/operator/channel.h"
 
 /* After the stop deadline: how long threads may take to notice that they were broken off. */
 #define ABORT_GRACE (2 * USEC_PER_SEC)
@@ -138,9 +140,24 @@ static void record_fault(const char *text)
 	}
 }
 
-static void reload(struct service *service)
+/* All that REPORT kept, a fault a line. Owned; NULL without memory. */
+static char *text_of(const struct report *report)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+
+	if (stream == NULL)
+		return NULL;
+	for (size_t i = 0; i < report->kept; i++)
+		(void)fprintf(stream, "%s\n", report->texts[i]);
+	return fclose(stream) == 0 ? text : NULL;
+}
+
+void service_reload(struct service *service)
 {
 	auto_cleanup(report_done) struct report report = REPORT_INIT;
+	auto_free char *text = NULL;
 	struct config *config;
 	int r = config_load(service->options->file, &service->options->overrides, &report, &config);
 
@@ -151,6 +168,8 @@ static void reload(struct service *service)
 			RECORD_RELOAD_FAILED,
 			"The new configuration is not used (%zu faults, %s); the present one stays",
 			report.count, strerrordesc_np(-r));
+		text = text_of(&report);
+		service_tell_reloaded(service, r, text);
 		return;
 	}
 	if (strcmp(config->listen, service->config->listen) != 0)
@@ -158,8 +177,10 @@ static void reload(struct service *service)
 	config_unref(service->config);
 	service->config = config;
 	record_set_transcript(config->transcript, config->transcript_max);
+	watch_keep_past(service->watch, config->transcript == TRANSCRIPT_FULL);
 	record_note(RECORD_RELOADED, "The configuration was reloaded; conversations that go on "
 				     "keep the former one");
+	service_tell_reloaded(service, 0, NULL);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *argument)
@@ -171,7 +192,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	if (service->stage != SERVICE_SERVING)
 		return 0;
 	notify_reloading(&service->notify);
-	reload(service);
+	service_reload(service);
 	notify_ready(&service->notify);
 	return 0;
 }
@@ -216,14 +237,18 @@ static void announce(const struct service *service)
 
 static int serve(struct service *service)
 {
-	int status = service_start(service);
-	int r;
+	int status, r;
 
+	service->began = clock_realtime();
+	status = service_start(service);
 	if (status >= 0)
 		return status;
 	r = watch(service);
 	if (r < 0)
 		return service_refuse(_("cannot watch for events"), r);
+	r = service_start_control(service);
+	if (r < 0)
+		return service_refuse(_("cannot start the control"), r);
 	announce(service);
 	handover_store(&service->handover);
 	notify_ready(&service->notify);
@@ -242,6 +267,7 @@ static void finish(struct service *service)
 {
 	bool abandoned = service->roster.live > 0;
 
+	service_stop_control(service);
 	if (abandoned)
 		roster_abandon(&service->roster);
 	if (service->stage == SERVICE_LEAVING && abandoned)
@@ -263,6 +289,8 @@ static void finish(struct service *service)
 	(void)sd_event_unref(service->loop);
 	handover_done(&service->handover);
 	roster_done(&service->roster);
+	channel_close();
+	service_unwatch(service);
 	config_unref(service->config);
 }
 
@@ -306,6 +334,7 @@ int service_run(const struct options *options)
 		.roster = {.table = {.fd = -1}, .event = -1},
 		.listeners = LISTENERS_INIT,
 		.acceptor = {.waiting = -1},
+		.reload_wanted = -1,
 		.handover = {.tables = {-1, -1},
 			     .ends = {-1, -1},
 			     .source = {.fd = -1},
@@ -330,6 +359,8 @@ int service_run(const struct options *options)
 		return r < 0 ? service_refuse(_("cannot print the configuration"), r) : EXIT_OK;
 	}
 	record_set_output(options->log);
+	/* What an operator's group may see it says by the directory it is in. */
+	(void)umask(S_IWGRP | S_IRWXO);
 	block_signals();
 	endword_init();
 	status = serve(&service);

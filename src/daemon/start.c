@@ -19,6 +19,8 @@
 #include "base/i18n.h"
 #include "daemon/service-priv.h"
 #include "record/record.h"
+#include "respond/fifo-responder.h"
+#include "respond/operator/channel.h"
 #include "respond/registry.h"
 
 /* Descriptors that are not clients': the listening sockets, the journal, the loop's own. */
@@ -125,6 +127,13 @@ static bool on_find_responder(void *context, const char *name,
 			return true;
 		}
 	}
+	for (const struct marcel_loaded *l = config->loaded; l->ops != NULL; l++) {
+		if (l->ops == ops) {
+			*ret_ops = ops;
+			*ret_shared = l->shared;
+			return true;
+		}
+	}
 	if (ops->load != NULL && ops->keepsake == NULL)
 		return false;
 	*ret_ops = ops;
@@ -156,8 +165,7 @@ static uint64_t raise_descriptor_limit(void)
 	return limit.rlim_cur;
 }
 
-/* The path of NAME in the service's runtime directory (systemd.exec(5)), or NULL. Owned. */
-static char *runtime_path(const char *name)
+char *service_runtime_path(const char *name)
 {
 	const char *directory = secure_getenv("RUNTIME_DIRECTORY");
 	char *path;
@@ -206,8 +214,8 @@ static int start_state(struct service *service)
 		.over = on_over,
 		.context = service,
 	};
-	auto_free char *numbers = runtime_path("number");
-	auto_free char *leftover = runtime_path("records");
+	auto_free char *numbers = service_runtime_path("number");
+	auto_free char *leftover = service_runtime_path("records");
 	struct table table;
 	int r = handover_table(&service->handover, capacity(service, service->handover.limit),
 			       &table);
@@ -215,6 +223,9 @@ static int start_state(struct service *service)
 	if (r < 0)
 		return r;
 	r = roster_init(&service->roster, &table, &hooks);
+	if (r < 0)
+		return r;
+	r = service_watch(service);
 	if (r < 0)
 		return r;
 	r = record_start(service->options->log, service->roster.table.ring, TABLE_RING_SIZE,
@@ -278,6 +289,29 @@ static int open_listeners(struct service *service)
 	return service->options->n_listen > 0 ? EXIT_USAGE : EXIT_CONFIG;
 }
 
+static bool uses(const struct config *config, const struct marcel_responder_ops *ops)
+{
+	for (size_t i = 0; i < config->n_faces; i++)
+		if (config->faces[i].responder == ops)
+			return true;
+	return false;
+}
+
+/*
+ * Opens the operator channel: at once where somebody may look for it, which is where the responder
+ * is used or an administrator's service runs; else when a conversation is taken. Returns 0 or
+ * -ENOMEM.
+ */
+static int open_channel(const struct service *service)
+{
+	const struct marcel_loaded *fifo = config_loaded(service->config, "fifo");
+
+	if (fifo == NULL)
+		return 0;
+	return channel_open(fifo_directory(fifo->shared), fifo_grace(fifo->shared),
+			    service->handover.enabled || uses(service->config, fifo->ops));
+}
+
 int service_start(struct service *service)
 {
 	const struct acceptor_hooks doors = {
@@ -308,6 +342,9 @@ int service_start(struct service *service)
 			  &doors);
 	if (r < 0)
 		return service_refuse(_("cannot watch the listening sockets"), r);
+	r = open_channel(service);
+	if (r < 0)
+		return service_refuse(_("cannot open the operator channel"), r);
 	r = handover_resume(&service->handover, &service->roster);
 	if (r < 0)
 		return service_refuse(_("cannot carry on with the saved conversations"), r);

@@ -231,9 +231,10 @@ class Daemon:
     """A running marceld. Ended by stop(), which also judges how it ended."""
 
     def __init__(self, config="", listen=("127.0.0.1:0",), args=(), env=None, prefix=(),
-                 log="json", directory=None, config_file=None, program=MARCELD, **popen):
+                 log="json", directory=None, config_file=None, program=MARCELD, control="none",
+                 **popen):
         """
-        CONFIG is the text of its configuration (CONFIG_FILE=False: it has none), LISTEN what goes
+        CONTROL is what goes behind --control: a path, "none", or None for the default. CONFIG is the text of its configuration (CONFIG_FILE=False: it has none), LISTEN what goes
         behind -l, PREFIX a command that starts it, LOG what goes behind --log= (None: nothing).
         Does not wait: see wait_ready().
         """
@@ -246,6 +247,8 @@ class Daemon:
             command += ["-l", address]
         if log:
             command.append(f"--log={log}")
+        if control is not None:
+            command.append(f"--control={os.fspath(control)}")
         command += args
         not_ours = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC")
         environment = {name: value for name, value in os.environ.items() if name not in not_ours}

@@ -38,6 +38,9 @@ class ServiceManager:
         self.program = program
         self.limit = limit  # RLIMIT_NOFILE, if not the usual one
         self.environment = environment
+        self.runtime = directory / "run"
+        self.runtime.mkdir(exist_ok=True)
+        self.control = self.runtime / "control"
         self.tcp = socket.create_server(("127.0.0.1", 0), backlog=1000)
         self.path = directory / "socket"
         self.unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -153,6 +156,7 @@ class ServiceManager:
             "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.directory}/no-bus",
             "LISTEN_FDS": str(len(names)),
             "LISTEN_FDNAMES": ":".join(names),
+            "RUNTIME_DIRECTORY": os.fspath(self.runtime),
             **self.environment,
         }
         high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
@@ -168,7 +172,7 @@ class ServiceManager:
         since = len(self.messages)
         # The shell knows its own id, which becomes the daemon's.
         self.daemon = Daemon(self.config, directory=self.directory, listen=(), env=environment,
-                             program=self.program, preexec_fn=place,
+                             program=self.program, preexec_fn=place, control=self.control,
                              prefix=("/bin/sh", "-c", 'export LISTEN_PID=$$; exec "$0" "$@"'),
                              pass_fds=range(FIRST_FD, FIRST_FD + len(names)))
         self.daemons.append(self.daemon)

@@ -1,0 +1,203 @@
+/*
+ * The daemon's side of its control (src/control): where it is to be had, what it is told of the
+ * daemon, and the reload that it may ask for.
+ *
+ * Main thread, but for ask_for_reload(), which the control calls in its own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "control/control.h"
+#include "converse/watch.h"
+#include "daemon/service-priv.h"
+#include "record/record.h"
+#include "respond/fifo-responder.h"
+
+#define RUNTIME_DIRECTORY "/run/marcel"
+
+/* The path of NAME where a daemon that was started by hand has such things; NULL: nowhere. Owned.
+ */
+static char *own_path(const char *name)
+{
+	const char *directory = secure_getenv("XDG_RUNTIME_DIR");
+	char *path;
+	int n;
+
+	if (geteuid() == 0)
+		n = asprintf(&path, RUNTIME_DIRECTORY "/%s", name);
+	else if (directory != NULL && directory[0] == '/')
+		n = asprintf(&path, "%s/marcel/%s", directory, name);
+	else
+		return NULL;
+	return n < 0 ? NULL : path;
+}
+
+/* What [server] control or --control says, if anything. */
+static const char *wanted(const struct service *service)
+{
+	const char *said = service->options->overrides.control;
+
+	return said != NULL ? said : service->config->control;
+}
+
+static bool is_none(const struct service *service)
+{
+	return strcmp(wanted(service), "none") == 0;
+}
+
+/* Where the socket goes; NULL: nowhere. Owned. */
+static char *socket_path(const struct service *service)
+{
+	const char *said = wanted(service);
+	char *path;
+
+	if (is_none(service))
+		return NULL;
+	if (strcmp(said, "auto") != 0 && said[0] != '\0')
+		return strdup(said);
+	path = service_runtime_path("control");
+	return path != NULL ? path : own_path("control");
+}
+
+int service_watch(struct service *service)
+{
+	int r;
+
+	if (is_none(service))
+		return 0;
+	r = watch_new(service->roster.table.header->capacity, &service->watch);
+	if (r < 0)
+		return r;
+	watch_keep_past(service->watch, service->config->transcript == TRANSCRIPT_FULL);
+	service->roster.watch = service->watch;
+	return 0;
+}
+
+/* What the control shows of the daemon; the arrays are the caller's to free. */
+static int gather_facts(const struct service *service, struct control_facts *facts)
+{
+	const struct listeners *listeners = &service->listeners;
+	const struct marcel_loaded *loaded = service->config->loaded;
+	const struct marcel_loaded *fifo = config_loaded(service->config, "fifo");
+	const char **addresses = calloc(listeners->count + 1, sizeof(*addresses));
+	const char **responders;
+	size_t n = 0;
+
+	while (loaded[n].ops != NULL)
+		n++;
+	responders = calloc(n + 1, sizeof(*responders));
+	if (addresses == NULL || responders == NULL) {
+		free(addresses);
+		free(responders);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < listeners->count; i++)
+		addresses[i] = listeners->items[i].address;
+	for (size_t i = 0; i < n; i++)
+		responders[i] = loaded[i].ops->name;
+	*facts = (struct control_facts){
+		.version = MARCEL_VERSION,
+		.configuration = service->config->file != NULL ? service->config->file : "",
+		.operator_directory = fifo != NULL ? fifo_directory(fifo->shared) : "",
+		.listeners = addresses,
+		.responders = responders,
+		.started = service->began,
+	};
+	return 0;
+}
+
+/* The arrays of FACTS belong to gather_facts(); what they hold does not. */
+static void free_facts(struct control_facts *facts)
+{
+	free((void *)(uintptr_t)facts->listeners);
+	free((void *)(uintptr_t)facts->responders);
+}
+
+/* Wakes the main thread, which then calls on_reload_wanted(). The control's thread. */
+static void ask_for_reload(void *context)
+{
+	const struct service *service = context;
+	const uint64_t one = 1;
+
+	(void)!write(service->reload_wanted, &one, sizeof(one));
+}
+
+static int on_reload_wanted(sd_event_source *source, int fd, uint32_t events, void *argument)
+{
+	struct service *service = argument;
+	uint64_t count;
+
+	(void)source;
+	(void)events;
+	(void)!read(fd, &count, sizeof(count));
+	if (service->stage != SERVICE_SERVING) {
+		service_tell_reloaded(service, -ESHUTDOWN, NULL);
+		return 0;
+	}
+	notify_reloading(&service->notify);
+	service_reload(service);
+	notify_ready(&service->notify);
+	return 0;
+}
+
+int service_start_control(struct service *service)
+{
+	auto_free char *path = socket_path(service);
+	const struct control_hooks hooks = {.reload = ask_for_reload, .context = service};
+	struct control_places places = {
+		.socket = path,
+		.bus = service->handover.enabled,
+		.expected = strcmp(wanted(service), "auto") != 0,
+	};
+	struct control_facts facts;
+	int r;
+
+	if (service->watch == NULL)
+		return 0;
+	service->reload_wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (service->reload_wanted < 0)
+		return -errno;
+	r = sd_event_add_io(service->loop, NULL, service->reload_wanted, EPOLLIN, on_reload_wanted,
+			    service);
+	if (r >= 0)
+		r = gather_facts(service, &facts);
+	if (r < 0)
+		return r;
+	places.group_directory = facts.operator_directory;
+	r = control_start(service->watch, &places, &facts, &hooks, &service->control);
+	free_facts(&facts);
+	return r;
+}
+
+void service_tell_reloaded(struct service *service, int result, const char *text)
+{
+	struct control_facts facts;
+
+	if (service->control == NULL)
+		return;
+	if (gather_facts(service, &facts) < 0) {
+		control_reloaded(service->control, result, text, NULL);
+		return;
+	}
+	control_reloaded(service->control, result, text, &facts);
+	free_facts(&facts);
+}
+
+void service_stop_control(struct service *service)
+{
+	control_stop(service->control);
+	service->control = NULL;
+}
+
+void service_unwatch(struct service *service)
+{
+	close_fd(&service->reload_wanted);
+	watch_free(service->watch);
+	service->watch = NULL;
+}
