@@ -23,7 +23,7 @@ void turns_open(struct turns *turns, uint64_t turn)
 {
 	uint64_t from = first(turns);
 
-	if (turn == 0 || turn + TURNS_WINDOW <= turns->last)
+	if (turn == 0 || turn < from)
 		return;
 	/* Each newer turn takes the place of one that falls out, the oldest first. */
 	for (uint64_t left = TURNS_WINDOW; turns->last < turn && left > 0; left--) {
@@ -60,8 +60,8 @@ uint64_t turns_oldest(const struct turns *turns)
 {
 	if (turns->fallen != 0)
 		return turns->fallen;
-	for (uint64_t turn = first(turns); turn <= turns->last; turn++)
-		if (turns_is_open(turns, turn))
-			return turn;
+	for (uint64_t left = turns->last - first(turns) + 1; left > 0; left--)
+		if (turns_is_open(turns, turns->last - left + 1))
+			return turns->last - left + 1;
 	return 0;
 }
