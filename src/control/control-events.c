@@ -48,17 +48,25 @@ void events_update(struct control *control)
 	watch_listen(control->watch, wanted);
 }
 
+/* The bytes of the UTF-8 sequence that FIRST begins; 1 if it begins none. */
+static size_t sequence_length(unsigned char first)
+{
+	if (first < 0xC2 || first > 0xF4)
+		return 1;
+	if (first >= 0xF0)
+		return 4;
+	return first >= 0xE0 ? 3 : 2;
+}
+
 /* How many of LENGTH bytes at TEXT, of which more were cut off, are whole characters. */
 static size_t whole_characters(const char *text, size_t length)
 {
-	size_t back = 0;
+	size_t back = 1;
 
-	while (back < 3 && back < length && ((unsigned char)text[length - 1 - back] & 0xC0) == 0x80)
+	while (back < 4 && back < length && ((unsigned char)text[length - back] & 0xC0) == 0x80)
 		back++;
-	/* What begins before those bytes and is more than they are has lost its end. */
-	if (back < length && ((unsigned char)text[length - 1 - back] & 0xC0) == 0xC0 &&
-	    text_utf8_length(text + length - 1 - back, back + 1) == 0)
-		return length - 1 - back;
+	if (back <= length && sequence_length((unsigned char)text[length - back]) > back)
+		return length - back;
 	return length;
 }
 
