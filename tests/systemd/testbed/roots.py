@@ -22,7 +22,7 @@ BOOT_PACKAGES = [
     "systemd", "systemd-sysv", "dbus", "init-system-helpers", "procps", "locales", "ca-certificates",
     "python3", "netcat-openbsd", "inetutils-telnet",
     # What marcel depends on: no network inside.
-    "libsystemd0", "libinih1", "libedit2",
+    "libsystemd0", "libinih1", "libedit2", "libncursesw6", "libtinfo6",
 ]
 # journalctl -x and the client speak French where the locale is French.
 BOOT_PREPARE = ["localedef -i fr_FR -f UTF-8 fr_FR.UTF-8"]
