@@ -41,12 +41,14 @@ static int give(struct turn *turn)
 {
 	int r = switch_give(turn, turn->give_to);
 
-	if (r != -ESRCH && r != -EALREADY)
+	if (!switch_was_refused(r))
 		return r;
 	record_event(RECORD_NOTICE, &turn->about, NULL, 0,
 		     "Conversation %" PRIu64 " stays with %s: %s '%s'", turn->about.number,
 		     turn->conversation->responder->name,
-		     r == -ESRCH ? "there is no responder" : "it is no other one than",
+		     r == -ESRCH    ? "there is no responder"
+		     : r == -ENOSPC ? "there is no room for"
+				    : "it is no other one than",
 		     turn->give_to);
 	return MARCEL_CONTINUE;
 }
@@ -97,7 +99,7 @@ static enum end_reason greet(struct conversation *c)
 		verdict = turn_open(&turn);
 	if (verdict == MARCEL_CONTINUE)
 		verdict = turn_greet(&turn);
-	if (verdict == MARCEL_CONTINUE)
+	if (verdict == MARCEL_CONTINUE || verdict == MARCEL_GIVE)
 		turn.next->phase = PHASE_DIALOGUE;
 	broken = settle(&turn, verdict, END_RESPONDER);
 	return broken != END_NONE ? broken : output_flush(c);

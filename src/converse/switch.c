@@ -28,6 +28,25 @@ static char *state_below(struct turn *turn)
 	return slot_next_state(&turn->conversation->slot) + MARCEL_STATE_MAX - turn->next->tail;
 }
 
+int turn_widen_below(struct turn *turn, size_t size)
+{
+	const char *from = state_below(turn);
+	struct slot_switch *tail = turn_switch(turn);
+	size_t room = align(size) + sizeof(*tail);
+	size_t had = tail->below_size;
+
+	if (size <= had)
+		return 0;
+	if (room > MARCEL_STATE_MAX - (size_t)turn->next->state_size)
+		return -ENOSPC;
+	if (room > turn->next->tail)
+		turn->next->tail = (uint16_t)room;
+	(void)memmove(state_below(turn), from, had);
+	(void)memset(state_below(turn) + had, 0, size - had);
+	tail->below_size = (uint32_t)size;
+	return 0;
+}
+
 struct marcel_conversation turn_view_below(struct turn *turn)
 {
 	const struct slot_switch *tail = turn_switch(turn);
@@ -108,15 +127,20 @@ static void name_responder(struct turn *turn)
 		     suspended != NULL ? ", taken from " : "", suspended != NULL ? suspended : "");
 }
 
-/* Opens the responder TO with an empty state. Returns 0 or a negative errno. */
+/* The bytes of TO's state that matter from the beginning. */
+static size_t first_size(const struct marcel_loaded *to)
+{
+	return to->ops->state_begin > 0 ? to->ops->state_begin : to->ops->state_size;
+}
+
+/* Opens the responder TO with an empty state, for which there is room. Returns 0 or a negative
+ * errno. */
 static int open_anew(struct turn *turn, const struct marcel_loaded *to)
 {
 	struct conversation *c = turn->conversation;
-	size_t begin = to->ops->state_begin > 0 ? to->ops->state_begin : to->ops->state_size;
+	size_t begin = first_size(to);
 	int r;
 
-	if (begin > MARCEL_STATE_MAX - (size_t)turn->next->tail)
-		return -ENOSPC;
 	c->responder = to->ops;
 	c->shared = to->shared;
 	(void)memset(slot_next_state(&c->slot), 0, begin);
@@ -144,19 +168,47 @@ static int greet(struct turn *turn)
 	r = c->responder->greet(&seen, &turn->sink);
 	turn->seen = NULL;
 	turn_take_over(turn, &seen);
+	/* Only a message can be begun and gone on with. */
+	if (r == MARCEL_AGAIN)
+		return -EPROTO;
 	return r == -ENOSYS || r == MARCEL_GIVE ? MARCEL_CONTINUE : r;
+}
+
+/* What a conversation has in this process, beside its turn. */
+struct present {
+	const struct marcel_responder_ops *responder;
+	void *shared;
+	const char *speaker;
+	uint64_t waiting;
+	bool ready;
+};
+
+/* Puts everything back to what it was BEFORE another responder was to be opened, which failed. */
+static void undo(struct conversation *c, const struct present *before)
+{
+	c->responder = before->responder;
+	c->shared = before->shared;
+	c->speaker = before->speaker;
+	c->ready = before->ready;
+	/* Whoever has one of these is not suspended. */
+	c->local = NULL;
+	c->wire.side = -1;
+	if (c->waiting != before->waiting) {
+		c->waiting = before->waiting;
+		watch_waiting(c->watch, c, c->waiting);
+	}
+	watch_switched(c->watch, c, c->responder->name, NULL, c->speaker);
 }
 
 int switch_take(struct turn *turn, const char *name)
 {
 	struct conversation *c = turn->conversation;
-	const struct conversation before = {
+	const struct present before = {
 		.responder = c->responder,
 		.shared = c->shared,
-		.local = c->local,
-		.waiting = c->waiting,
 		.speaker = c->speaker,
-		.wire.side = c->wire.side,
+		.waiting = c->waiting,
+		.ready = c->ready,
 	};
 	const struct marcel_loaded *to = find(c, name);
 	size_t room = align(turn->next->state_size);
@@ -177,7 +229,7 @@ int switch_take(struct turn *turn, const char *name)
 		return -ESRCH;
 	if (c->local != NULL || c->wire.side >= 0)
 		return -EBUSY;
-	if (room + sizeof(tail) > MARCEL_STATE_MAX)
+	if (room + sizeof(tail) + first_size(to) > MARCEL_STATE_MAX)
 		return -ENOSPC;
 	(void)snprintf(tail.below, sizeof(tail.below), "%s", c->responder->name);
 	turn->next->tail = (uint16_t)(room + sizeof(tail));
@@ -185,9 +237,7 @@ int switch_take(struct turn *turn, const char *name)
 	*turn_switch(turn) = tail;
 	r = open_anew(turn, to);
 	if (r < 0) {
-		c->responder = before.responder;
-		c->shared = before.shared;
-		c->speaker = before.speaker;
+		undo(c, &before);
 		return r;
 	}
 	c->below = (struct conversation_below){before.responder, before.shared};
@@ -195,12 +245,17 @@ int switch_take(struct turn *turn, const char *name)
 	return 0;
 }
 
+/* Whether NAME is whom the conversation began with, which needs no tail to say so. */
+static bool is_first(const struct conversation *c, const char *name)
+{
+	return strcmp(name, c->slot.near->card.responder) == 0;
+}
+
 /* Lets the suspended responder go on where it stood. */
 static void give_back(struct turn *turn)
 {
 	struct conversation *c = turn->conversation;
 	const struct slot_switch tail = *turn_switch(turn);
-	const char *first = c->slot.near->card.responder;
 
 	clear(turn);
 	(void)memmove(slot_next_state(&c->slot), state_below(turn), tail.below_size);
@@ -209,13 +264,13 @@ static void give_back(struct turn *turn)
 	turn->next->wake_at = tail.below_wake_at;
 	turn->next->framing = tail.below_framing;
 	turn->next->flags &= (uint8_t)~SWITCH_FLAGS;
-	turn->next->flags |= tail.below_flags;
-	turn->next->more |= tail.below_more;
+	turn->next->flags |= tail.below_flags & SWITCH_FLAGS;
+	turn->next->more |= tail.below_more & SWITCH_MORE;
 	c->responder = c->below.responder;
 	c->shared = c->below.shared;
 	c->below = (struct conversation_below){.responder = NULL};
 	turn->next->tail = 0;
-	if (strcmp(c->responder->name, first) != 0) {
+	if (!is_first(c, c->responder->name)) {
 		turn->next->tail = sizeof(struct slot_switch);
 		*turn_switch(turn) = (struct slot_switch){.below_size = 0};
 	}
@@ -234,33 +289,51 @@ static void close_present(struct turn *turn, const char *to)
 	c->responder->close(&seen);
 }
 
-int switch_give(struct turn *turn, const char *name)
+/* Closes everybody, and lets TO begin. Returns as switch_give() does. */
+static int give_to_third(struct turn *turn, const struct marcel_loaded *to)
 {
 	struct conversation *c = turn->conversation;
-	bool back = c->below.responder != NULL && strcmp(c->below.responder->name, name) == 0;
-	const struct marcel_loaded *to = find(c, name);
 	int r;
 
-	if (strcmp(c->responder->name, name) == 0)
-		return -EALREADY;
-	if (to == NULL && !back)
-		return -ESRCH;
-	close_present(turn, name);
-	if (back) {
-		give_back(turn);
-		return MARCEL_CONTINUE;
-	}
+	close_present(turn, to->ops->name);
 	turn_close_below(turn, NULL);
 	turn->next->tail = 0;
-	if (strcmp(name, c->slot.near->card.responder) != 0) {
+	if (!is_first(c, to->ops->name)) {
 		turn->next->tail = sizeof(struct slot_switch);
 		*turn_switch(turn) = (struct slot_switch){.below_size = 0};
 	}
 	turn->next->framing = (struct marcel_framing){.kind = MARCEL_FRAMING_DEFAULT};
 	turn->next->flags &= (uint8_t)~TURN_OWNS_END;
 	r = open_anew(turn, to);
-	if (r < 0)
-		return r;
 	name_responder(turn);
-	return greet(turn);
+	if (r == 0)
+		r = greet(turn);
+	/* What switch_was_refused() knows says that nothing has happened. */
+	return switch_was_refused(r) ? -EIO : r;
+}
+
+bool switch_was_refused(int result)
+{
+	return result == -EALREADY || result == -ESRCH || result == -ENOSPC;
+}
+
+int switch_give(struct turn *turn, const char *name)
+{
+	struct conversation *c = turn->conversation;
+	bool back = c->below.responder != NULL && strcmp(c->below.responder->name, name) == 0;
+	const struct marcel_loaded *to = find(c, name);
+	size_t tail = is_first(c, name) ? 0 : sizeof(struct slot_switch);
+
+	if (strcmp(c->responder->name, name) == 0)
+		return -EALREADY;
+	if (back) {
+		close_present(turn, name);
+		give_back(turn);
+		return MARCEL_CONTINUE;
+	}
+	if (to == NULL)
+		return -ESRCH;
+	if (tail + first_size(to) > MARCEL_STATE_MAX)
+		return -ENOSPC;
+	return give_to_third(turn, to);
 }

@@ -22,6 +22,11 @@ int switch_take(struct turn *turn, const char *name);
 /*
  * Lets the responder named NAME go on: the suspended one where it stood, or another one from its
  * beginning, greeting included if it has one of its own. Returns a verdict for TURN; or -EALREADY,
- * -ESRCH as above, and TURN may be committed as it was; or another negative errno, and it must not.
+ * -ESRCH, -ENOSPC as above: nothing has happened, and TURN may be committed as it was; or what its
+ * open() or greet() said, as a negative errno: the others are closed by then, so TURN is to end the
+ * conversation, as it does when a responder fails in its beginning. It can't ask for MARCEL_AGAIN.
  */
 int switch_give(struct turn *turn, const char *name);
+
+/* Whether RESULT, of switch_give(), says that nothing has happened. */
+bool switch_was_refused(int result);

@@ -20,5 +20,11 @@ void turn_close_below(struct turn *turn, const char *reason);
  */
 struct slot_switch *turn_switch(struct turn *turn);
 
+/*
+ * Makes the state of who is suspended SIZE bytes long, if it was shorter, the new ones zero; there
+ * must be one. Returns 0, or -ENOSPC when the two states don't fit side by side then.
+ */
+int turn_widen_below(struct turn *turn, size_t size);
+
 /* What the suspended responder sees; there must be one. */
 struct marcel_conversation turn_view_below(struct turn *turn);

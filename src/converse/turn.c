@@ -82,7 +82,8 @@ static void noted(void *context, enum marcel_note note, const char *rule, const 
 	if (note == MARCEL_NOTE_REFUSED)
 		watch_refused(turn->conversation->watch, turn->conversation, turn->next->messages,
 			      text, length);
-	record_event(kinds[note], &turn->about, &field, rule != NULL, "%.*s",
+	record_event(kinds[note], &turn->about, &field, rule != NULL, "%s%.*s",
+		     note == MARCEL_NOTE_REFUSED ? "An order was refused: " : "",
 		     length < INT_MAX ? (int)length : INT_MAX, text);
 }
 
@@ -358,6 +359,8 @@ int turn_greet(struct turn *turn)
 		turn->seen = NULL;
 		turn_take_over(turn, &seen);
 	}
+	if (r == MARCEL_GIVE)
+		note_gift(turn, &seen);
 	if (r != -ENOSYS)
 		return r;
 	return greeting[0] != '\0' ? marcel_say(&turn->sink, greeting, strlen(greeting)) : 0;
@@ -434,6 +437,12 @@ static int restore_below(struct turn *turn)
 
 	if (c->below.responder == NULL || c->below.responder->restore == NULL)
 		return 0;
+	if (c->below.responder->state_begin == 0) {
+		r = turn_widen_below(turn, c->below.responder->state_size);
+		if (r < 0)
+			return r;
+		tail = turn_switch(turn);
+	}
 	seen = turn_view_below(turn);
 	r = c->below.responder->restore(&seen, tail->below_version);
 	if (r < 0)
@@ -456,6 +465,9 @@ int turn_restore(struct turn *turn)
 	seen = turn_view(turn);
 	state = seen.state;
 	if (responder->state_begin == 0) {
+		/* Somebody else's is behind it. */
+		if (responder->state_size > seen.state_size)
+			return -ENOSPC;
 		if (turn->next->state_size < responder->state_size)
 			(void)memset(state + turn->next->state_size, 0,
 				     responder->state_size - turn->next->state_size);

@@ -55,7 +55,7 @@ static enum end_reason change(struct conversation *c, const struct wish *wish, i
 	else
 		r = switch_give(&turn, wish->responder);
 	*ret_result = r < 0 ? r : 0;
-	if (r >= 0)
+	if (r >= 0 || (wish->kind == WISH_GIVE && !switch_was_refused(r)))
 		return settle(&turn, r, END_RESPONDER);
 	/* Nothing of it has happened. */
 	turn_is_over(c);
@@ -87,6 +87,8 @@ enum end_reason wishes_serve(struct conversation *c)
 			break;
 		}
 		watch_answer(watch, c, ticket, result);
+		if (broken == END_NONE && output_is_due(c))
+			broken = output_flush(c);
 	}
 	return broken;
 }

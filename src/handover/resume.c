@@ -280,12 +280,13 @@ static bool has_keepsake(const struct snapshot *s, const struct marcel_responder
 	return name[0] == '\0' || keepsakes_need(name);
 }
 
-static bool has_right_size(const struct snapshot *s, const struct marcel_responder_ops *responder)
+/* Whether a state of SIZE bytes can be one of RESPONDER's present version. */
+static bool has_right_size(size_t size, const struct marcel_responder_ops *responder)
 {
 	/* Such a one says itself how much of the state matters. */
 	if (responder->state_begin > 0)
-		return s->turn.state_size <= responder->state_size;
-	return s->turn.state_size == responder->state_size;
+		return size <= responder->state_size;
+	return size == responder->state_size;
 }
 
 /* Finds who is suspended, and sees that it can read its state. */
@@ -303,7 +304,8 @@ static enum handover_loss find_below(struct resumption *r, const struct snapshot
 		return LOSS_NO_RESPONDER;
 	if (!has_keepsake(s, ops, s->state + MARCEL_STATE_MAX - s->turn.tail, tail->below_size))
 		return LOSS_NO_KEEPSAKE;
-	if (tail->below_version != ops->state_version && ops->restore == NULL)
+	if ((tail->below_version != ops->state_version || !has_right_size(tail->below_size, ops)) &&
+	    ops->restore == NULL)
 		return LOSS_OTHER_STATE;
 	ret->below = (struct conversation_below){ops, shared};
 	return LOSS_NONE;
@@ -333,7 +335,7 @@ static enum handover_loss find_responder(struct resumption *r, const struct snap
 	if (loss != LOSS_NONE)
 		return loss;
 	if (s->turn.state_version == ret->responder->state_version &&
-	    has_right_size(s, ret->responder))
+	    has_right_size(s->turn.state_size, ret->responder))
 		return LOSS_NONE;
 	return ret->responder->restore != NULL ? LOSS_NONE : LOSS_OTHER_STATE;
 }
