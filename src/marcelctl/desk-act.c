@@ -1,0 +1,386 @@
+/*
+ * What keys and news do on the desk; see desk.h.
+ *
+ * A line is sent for the turn that was shown before it when it was begun, so that it never answers
+ * a message that its writer had not seen; if somebody else was faster, marceld refuses it, and it
+ * is in the input line again.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/i18n.h"
+#include "marcelctl/desk.h"
+#include "marcelctl/say.h"
+
+struct desk_talk *desk_open_talk(const struct desk *desk)
+{
+	return desk->open != 0 ? desk_model_find(&desk->model, desk->open) : NULL;
+}
+
+void desk_say(struct desk *desk, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(desk->status, sizeof(desk->status), format, arguments);
+	va_end(arguments);
+	desk->changed = true;
+}
+
+/* Where the eyes are, all has been read. */
+static void mark_read(struct desk *desk)
+{
+	struct desk_talk *talk = desk_open_talk(desk);
+
+	if (talk != NULL && desk_view_shows_dialogue(desk))
+		talk->unread = 0;
+}
+
+void desk_act_open(struct desk *desk, uint64_t number)
+{
+	struct desk_talk *talk;
+
+	if (number != desk->open) {
+		desk->scrolled = 0;
+		desk->below = 0;
+		desk->found = -1;
+	}
+	desk->open = number;
+	desk_model_tidy(&desk->model, desk->open);
+	talk = desk_open_talk(desk);
+	if (talk != NULL)
+		desk_link_past(desk->link, talk);
+	mark_read(desk);
+	desk->changed = true;
+}
+
+void desk_act_move(struct desk *desk, long places)
+{
+	const struct desk_model *model = &desk->model;
+	long place = (long)desk_model_place(model, desk->open) + places;
+
+	if (model->count == 0)
+		return;
+	if (place < 0)
+		place = 0;
+	if (place >= (long)model->count)
+		place = (long)model->count - 1;
+	desk_act_open(desk, model->order[place]->number);
+}
+
+void desk_act_next_waiting(struct desk *desk, bool back)
+{
+	const uint64_t number = desk_model_next_waiting(&desk->model, desk->open, back);
+
+	if (number == 0) {
+		desk_say(desk, "%s", _("nobody waits"));
+		return;
+	}
+	desk->focus = FOCUS_INPUT;
+	desk_act_open(desk, number);
+}
+
+void desk_act_scroll(struct desk *desk, long rows)
+{
+	if (rows < 0 && (unsigned long)-rows > desk->scrolled)
+		desk->scrolled = 0;
+	else
+		desk->scrolled = (unsigned)((long)desk->scrolled + rows);
+	desk->changed = true;
+}
+
+/* Sends the next line of what was typed in TALK. */
+static void send_next(struct desk *desk, struct desk_talk *talk)
+{
+	size_t length = 0;
+	const char *line = desk_talk_next_line(talk, &length);
+	auto_free char *text = line != NULL ? strndup(line, length) : NULL;
+	uint64_t turn = talk->sending.turn;
+	int r = -ENOMEM;
+
+	/* Orders with a slash are for the conversation, not for a turn. */
+	if (text != NULL && text[0] == '/' && text[1] != '/' && text[1] != '#')
+		turn = 0;
+	if (text != NULL)
+		r = desk_link_order(desk->link, ORDER_SAY, talk->number, turn, text);
+	if (r == 0)
+		return;
+	desk_talk_sent(talk, false);
+	if (r == -ENOTCONN)
+		desk_say(desk, "%s", _("marceld is gone, reconnecting"));
+	else
+		desk_say(desk, "%s", say_errno(-r));
+}
+
+static void submit(struct desk *desk, struct desk_talk *talk)
+{
+	if (talk->sending.text != NULL) {
+		talk->enter = true;
+		return;
+	}
+	talk->enter = false;
+	desk_history_add(&desk->history, desk_edit_text(&talk->input), talk->input.length);
+	if (desk_talk_take_input(talk))
+		send_next(desk, talk);
+	desk->scrolled = 0;
+	desk->changed = true;
+}
+
+void desk_act_send(struct desk *desk)
+{
+	struct desk_talk *talk = desk_open_talk(desk);
+
+	if (talk == NULL)
+		return;
+	while (talk->input.length > 0 && talk->input.text[talk->input.length - 1] == '\n')
+		(void)desk_edit_set(&talk->input, talk->input.text, talk->input.length - 1);
+	if (talk->ended)
+		desk_say(desk, "%s", _("this conversation has ended"));
+	else if (!desk_talk_held(talk))
+		desk_say(desk, _("%s answers here; ^T takes the conversation"),
+			 desk_talk_speaker(talk));
+	else if (talk->input.length == 0)
+		desk_act_ask(desk, ASK_EMPTY);
+	else if (strchr(talk->input.text, '\n') != NULL)
+		desk_act_ask(desk, ASK_LINES);
+	else
+		submit(desk, talk);
+}
+
+/* Gives an order about the open talk. */
+static void order(struct desk *desk, enum desk_order order, const char *text)
+{
+	const int r = desk_link_order(desk->link, order, desk->open, 0, text);
+
+	if (r == -ENOTCONN)
+		desk_say(desk, "%s", _("marceld is gone, reconnecting"));
+	else if (r < 0)
+		desk_say(desk, "%s", say_errno(-r));
+}
+
+void desk_act_take(struct desk *desk)
+{
+	const struct desk_talk *talk = desk_open_talk(desk);
+
+	if (talk == NULL)
+		return;
+	if (talk->ended)
+		desk_say(desk, "%s", _("this conversation has ended"));
+	else if (desk_talk_held(talk))
+		desk_say(desk, "%s", _("you answer here already"));
+	else
+		order(desk, ORDER_TAKE, NULL);
+}
+
+/* To whom TALK is given if nothing else is said: who was suspended, or anybody else. */
+static const char *heir_of(const struct desk *desk, const struct desk_talk *talk)
+{
+	char *const *names = desk_link_responders(desk->link);
+
+	if (talk->suspended[0] != '\0')
+		return talk->suspended;
+	while (*names != NULL && strcmp(*names, desk_talk_speaker(talk)) == 0)
+		names++;
+	return *names != NULL ? *names : "";
+}
+
+void desk_act_ask(struct desk *desk, enum desk_question question)
+{
+	const struct desk_talk *talk = desk_open_talk(desk);
+
+	if ((question == ASK_GIVE || question == ASK_CLOSE) && (talk == NULL || talk->ended)) {
+		desk_say(desk, "%s",
+			 talk == NULL ? _("nothing is open") : _("this conversation has ended"));
+		return;
+	}
+	desk->question = question;
+	desk_edit_clear(&desk->answer);
+	if (question == ASK_GIVE) {
+		const char *heir = heir_of(desk, talk);
+
+		(void)desk_edit_set(&desk->answer, heir, strlen(heir));
+	}
+	desk->changed = true;
+}
+
+void desk_act_cancel(struct desk *desk)
+{
+	desk->question = ASK_NOTHING;
+	desk_edit_clear(&desk->answer);
+	desk->changed = true;
+}
+
+bool desk_act_wants_text(const struct desk *desk)
+{
+	return desk->question == ASK_GIVE || desk->question == ASK_SEARCH;
+}
+
+/* Finds the text wanted, further up than it was found before. */
+static void search(struct desk *desk)
+{
+	const struct desk_talk *talk = desk_open_talk(desk);
+	const struct desk_pane pane = desk_view_pane(desk);
+	unsigned rows;
+	long found = -1;
+
+	if (talk == NULL || desk->wanted == NULL)
+		return;
+	if (desk->found != 0)
+		found = desk_talk_search(talk,
+					 desk->found > 0 ? (size_t)desk->found - 1 : talk->count,
+					 desk->wanted, strlen(desk->wanted));
+	desk->found = found;
+	if (found < 0) {
+		desk_say(desk, _("not found: %s"), desk->wanted);
+		return;
+	}
+	/* It comes to the middle. */
+	rows = desk_dialogue_rows(talk, (size_t)found + 1, &pane);
+	desk->scrolled = rows > pane.rows / 2 ? rows - pane.rows / 2 : 0;
+}
+
+void desk_act_answer(struct desk *desk)
+{
+	const enum desk_question question = desk->question;
+	auto_free char *text = strdup(desk_edit_text(&desk->answer));
+
+	desk_act_cancel(desk);
+	if (text == NULL)
+		return;
+	if (question == ASK_GIVE && text[0] != '\0') {
+		order(desk, ORDER_GIVE, text);
+	} else if (question == ASK_SEARCH) {
+		if (text[0] != '\0' && (desk->wanted == NULL || strcmp(text, desk->wanted) != 0)) {
+			free(desk->wanted);
+			desk->wanted = take_ptr(&text);
+			desk->found = -1;
+		}
+		search(desk);
+	}
+}
+
+/* All lines of what was typed in TALK become one. */
+static void join_lines(struct desk_talk *talk)
+{
+	for (size_t i = 0; i < talk->input.length; i++) {
+		if (talk->input.text[i] == '\n')
+			talk->input.text[i] = ' ';
+	}
+}
+
+void desk_act_answer_key(struct desk *desk, wchar_t c)
+{
+	struct desk_talk *talk = desk_open_talk(desk);
+	const enum desk_question question = desk->question;
+	/* French people say o. */
+	const bool yes = c == L'y' || c == L'Y' || c == L'o' || c == L'O';
+	const bool joined = question == ASK_LINES && (c == L'j' || c == L'J');
+
+	desk_act_cancel(desk);
+	if (joined && talk != NULL)
+		join_lines(talk);
+	if (!yes && !joined)
+		return;
+	if (question == ASK_QUIT)
+		desk->over = true;
+	else if (question == ASK_CLOSE)
+		order(desk, ORDER_CLOSE, NULL);
+	else if (talk != NULL)
+		submit(desk, talk);
+}
+
+void desk_act_complete(struct desk *desk)
+{
+	char *const *names = desk_link_responders(desk->link);
+	const char *text = desk_edit_text(&desk->answer);
+	size_t at = 0;
+
+	if (desk->question != ASK_GIVE || names[0] == NULL)
+		return;
+	while (names[at] != NULL && strcmp(names[at], text) != 0)
+		at++;
+	at = names[at] == NULL || names[at + 1] == NULL ? 0 : at + 1;
+	(void)desk_edit_set(&desk->answer, names[at], strlen(names[at]));
+}
+
+void desk_act_quit(struct desk *desk)
+{
+	for (size_t i = 0; i < desk->model.count; i++) {
+		const struct desk_talk *talk = desk->model.talks[i];
+
+		if (talk->input.length > 0 || talk->sending.text != NULL) {
+			desk_act_ask(desk, ASK_QUIT);
+			return;
+		}
+	}
+	desk->over = true;
+}
+
+void desk_act_news(struct desk *desk)
+{
+	struct desk_talk *talk;
+
+	desk_model_tidy(&desk->model, desk->open);
+	talk = desk_open_talk(desk);
+	if (talk == NULL)
+		desk_act_open(desk, desk->model.count > 0 ? desk->model.order[0]->number : 0);
+	else
+		desk_link_past(desk->link, talk);
+	mark_read(desk);
+	desk->changed = true;
+}
+
+void desk_act_said(struct desk *desk, struct desk_talk *talk)
+{
+	const struct desk_pane pane = desk_view_pane(desk);
+
+	if (talk->number != desk->open || desk->scrolled == 0 || pane.rows == 0)
+		return;
+	desk->scrolled += desk_dialogue_rows(talk, talk->count - 1, &pane);
+	desk->below++;
+}
+
+/* Why an order was not carried out, in few words. */
+static const char *reason_of(const struct desk_result *result, char *buffer, size_t size)
+{
+	switch (result->error) {
+	case -ESTALE:
+		(void)snprintf(buffer, size, _("somebody else has answered #%" PRIu64),
+			       result->turn);
+		return buffer;
+	case -ENOTCONN:
+		return _("no operator answers here; ^T takes the conversation");
+	case -ENOENT:
+		return _("this conversation has ended");
+	case -EALREADY:
+		return _("an operator answers here already");
+	default:
+		return result->text;
+	}
+}
+
+void desk_act_done(struct desk *desk, const struct desk_result *result)
+{
+	struct desk_talk *talk = desk_model_find(&desk->model, result->number);
+	const bool ok = result->error == 0;
+	char buffer[128];
+
+	if (!ok)
+		desk_say(desk, _("refused: %s"), reason_of(result, buffer, sizeof(buffer)));
+	if (talk == NULL || result->order != ORDER_SAY)
+		return;
+	if (result->error == -ESTALE)
+		desk_talk_answered(talk, result->turn);
+	desk_talk_sent(talk, ok);
+	if (talk->sending.text != NULL)
+		send_next(desk, talk);
+	else if (ok && talk->enter)
+		submit(desk, talk);
+	desk->changed = true;
+}

@@ -1,0 +1,362 @@
+/* The desk's connection; see desk-link.h. */
+#include "marcelctl/desk-link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#include "base/cleanup.h"
+#include "base/i18n.h"
+
+#define PAUSE_MIN (100 * USEC_PER_MSEC)
+
+struct desk_link {
+	struct link link; /* link.bus NULL: no connection */
+	const struct link_options *options;
+	sd_event *event;
+	struct desk_model *model;
+	const struct desk_hooks *hooks;
+	void *context;
+	char **responders;
+	bool list_wanted;
+	bool try_wanted;
+	usec_t pause;
+	sd_event_source *timer; /* while there is no connection */
+	sd_event_source *watch; /* the same; NULL: its directory is not there */
+};
+
+struct request {
+	struct desk_link *link;
+	enum desk_order order;
+	uint64_t number;
+	uint64_t turn;
+};
+
+bool desk_link_is_up(const struct desk_link *link)
+{
+	return link != NULL && link->link.bus != NULL && sd_bus_is_open(link->link.bus) > 0;
+}
+
+static void told(void *context, const char *line)
+{
+	struct desk_link *link = context;
+
+	link->hooks->told(link->context, line);
+}
+
+static void on_event(void *context, const struct link_event *event)
+{
+	struct desk_link *link = context;
+	const bool is_message = strcmp(event->name, "Message") == 0;
+	struct desk_talk *talk;
+	bool waited = false;
+
+	talk = desk_model_find(link->model, event->number);
+	if (talk != NULL)
+		waited = talk->waiting != 0;
+	if (is_message)
+		talk = desk_model_said(link->model, event, false);
+	else
+		talk = desk_model_event(link->model, event, clock_realtime());
+	if (talk == NULL && strcmp(event->name, "Lost") == 0) {
+		/* What is missing shows in the list; and in the past of what is looked at. */
+		for (size_t i = 0; i < link->model->count; i++)
+			link->model->talks[i]->past_known = false;
+		link->list_wanted = true;
+	}
+	if (strcmp(event->name, "Switched") == 0)
+		link->list_wanted = true;
+	if (talk != NULL && is_message)
+		link->hooks->said(link->context, talk);
+	if (talk != NULL && talk->waiting != 0 && !waited)
+		link->hooks->waits(link->context, talk);
+	link->hooks->news(link->context);
+}
+
+/* Fetches the list of conversations. Returns 0 or a negative errno. */
+static int fetch_list(struct desk_link *link)
+{
+	struct link_conversation *list = NULL;
+	int n;
+
+	link->list_wanted = false;
+	n = link_list(&link->link, &list);
+	if (n < 0)
+		return n;
+	desk_model_list_begin(link->model);
+	for (int i = 0; i < n; i++)
+		(void)desk_model_listed(link->model, &list[i]);
+	desk_model_list_end(link->model, clock_realtime());
+	link_free_list(list, (size_t)n);
+	return 0;
+}
+
+/* Connects, subscribes, and learns what there is. Returns 0 or a negative errno. */
+static int connect_link(struct desk_link *link, bool quiet)
+{
+	int r;
+
+	r = link_open(link->options, quiet, &link->link);
+	if (r < 0)
+		return r;
+	if (quiet) {
+		link->link.tell = told;
+		link->link.tell_context = link;
+	}
+	r = sd_bus_attach_event(link->link.bus, link->event, SD_EVENT_PRIORITY_NORMAL);
+	if (r >= 0)
+		r = link_subscribe(&link->link, on_event, link);
+	for (size_t i = 0; i < link->model->count; i++)
+		link->model->talks[i]->past_known = false;
+	if (r >= 0)
+		r = fetch_list(link);
+	if (r >= 0) {
+		link_free_names(link->responders);
+		link->responders = NULL;
+		r = link_responders(&link->link, &link->responders);
+	}
+	if (r < 0) {
+		link_done(&link->link);
+		return r;
+	}
+	link->link.tell = told;
+	link->link.tell_context = link;
+	return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t now, void *context)
+{
+	struct desk_link *link = context;
+
+	(void)source;
+	(void)now;
+	link->try_wanted = true;
+	return 0;
+}
+
+static int on_change(sd_event_source *source, const struct inotify_event *change, void *context)
+{
+	struct desk_link *link = context;
+
+	(void)source;
+	(void)change;
+	link->try_wanted = true;
+	return 0;
+}
+
+/* Watches the directory of the socket, if it is there. */
+static void watch_directory(struct desk_link *link)
+{
+	char path[512];
+	char *slash;
+
+	if (link->options->bus || link->watch != NULL)
+		return;
+	(void)link_path(link->options, path, sizeof(path));
+	slash = strrchr(path, '/');
+	if (slash == path)
+		slash++;
+	if (slash != NULL)
+		*slash = '\0';
+	(void)sd_event_add_inotify(link->event, &link->watch, slash != NULL ? path : ".",
+				   IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR, on_change,
+				   link);
+}
+
+/* The next try comes after a pause, which grows. */
+static void pause_link(struct desk_link *link)
+{
+	link->pause = link->pause > 0 ? 2 * link->pause : PAUSE_MIN;
+	if (link->pause > DESK_PAUSE_MAX)
+		link->pause = DESK_PAUSE_MAX;
+	if (link->timer == NULL)
+		(void)sd_event_add_time_relative(link->event, &link->timer, CLOCK_MONOTONIC,
+						 link->pause, 0, on_timer, link);
+	else
+		(void)sd_event_source_set_time_relative(link->timer, link->pause);
+	if (link->timer != NULL)
+		(void)sd_event_source_set_enabled(link->timer, SD_EVENT_ONESHOT);
+	watch_directory(link);
+}
+
+/* The connection is gone: what was on its way comes back. */
+static void lose(struct desk_link *link)
+{
+	link_done(&link->link);
+	for (size_t i = 0; i < link->model->count; i++) {
+		struct desk_talk *talk = link->model->talks[i];
+		const struct desk_result result = {
+			.order = ORDER_SAY,
+			.number = talk->number,
+			.error = -ECONNRESET,
+			.text = _("the connection to marceld broke off; it may have been sent"),
+		};
+
+		if (talk->sending.text != NULL)
+			link->hooks->done(link->context, &result);
+	}
+	link->pause = 0;
+	pause_link(link);
+	link->hooks->news(link->context);
+}
+
+static void try_again(struct desk_link *link)
+{
+	link->try_wanted = false;
+	if (connect_link(link, true) < 0) {
+		pause_link(link);
+		return;
+	}
+	link->pause = 0;
+	link->timer = sd_event_source_disable_unref(link->timer);
+	link->watch = sd_event_source_disable_unref(link->watch);
+	link->hooks->news(link->context);
+}
+
+void desk_link_tend(struct desk_link *link)
+{
+	if (link->link.bus != NULL && !desk_link_is_up(link))
+		lose(link);
+	if (link->link.bus == NULL) {
+		if (link->try_wanted)
+			try_again(link);
+		return;
+	}
+	if (link->list_wanted) {
+		(void)fetch_list(link);
+		link->hooks->news(link->context);
+	}
+}
+
+static void on_past(void *context, const struct link_event *event)
+{
+	struct desk_link *link = context;
+
+	(void)desk_model_said(link->model, event, true);
+}
+
+void desk_link_past(struct desk_link *link, struct desk_talk *talk)
+{
+	if (talk->past_known || talk->ended || !desk_link_is_up(link))
+		return;
+	talk->past_known = true;
+	(void)link_past(&link->link, talk->number, on_past, link);
+}
+
+char *const *desk_link_responders(const struct desk_link *link)
+{
+	static char *none[] = {NULL};
+
+	return link->responders != NULL ? link->responders : none;
+}
+
+static int on_reply(sd_bus_message *reply, void *context, sd_bus_error *ret_error)
+{
+	const struct request *request = context;
+	struct desk_link *link = request->link;
+	const sd_bus_error *error = sd_bus_message_get_error(reply);
+	auto_free char *text = NULL;
+	struct desk_result result = {.order = request->order,
+				     .number = request->number,
+				     .turn = request->turn};
+
+	(void)ret_error;
+	if (error != NULL) {
+		result.error = link_errno(error);
+		text = link_explain(&link->link, error, request->number);
+	}
+	if (text != NULL)
+		text[strcspn(text, "\n")] = '\0';
+	result.text = text != NULL ? text : "";
+	/* A lost connection is told by lose(), for all at once. */
+	if (result.error != -ECONNRESET)
+		link->hooks->done(link->context, &result);
+	return 0;
+}
+
+/* Makes the message of an order. Returns 0 or a negative errno. */
+static int make_order(struct desk_link *link, const struct request *request, const char *text,
+		      sd_bus_message **ret_call)
+{
+	struct link *to = &link->link;
+	const uint64_t number = request->number;
+
+	switch (request->order) {
+	case ORDER_SAY:
+		return link_message(to, "Say", ret_call, "tts", number, request->turn, text);
+	case ORDER_CLOSE:
+		return link_message(to, "Close", ret_call, "t", number);
+	case ORDER_TAKE:
+		return link_message(to, "Take", ret_call, "t", number);
+	case ORDER_GIVE:
+		return link_message(to, "Give", ret_call, "ts", number, text);
+	}
+	abort();
+}
+
+int desk_link_order(struct desk_link *link, enum desk_order order, uint64_t number, uint64_t turn,
+		    const char *text)
+{
+	auto_free struct request *request = malloc(sizeof(*request));
+	sd_bus_message *call = NULL;
+	sd_bus_slot *slot = NULL;
+	int r;
+
+	if (!desk_link_is_up(link))
+		return -ENOTCONN;
+	if (request == NULL)
+		return -ENOMEM;
+	*request = (struct request){.link = link, .order = order, .number = number, .turn = turn};
+	r = make_order(link, request, text, &call);
+	if (r < 0)
+		return r;
+	/* It may take as long as the client does not read. */
+	r = sd_bus_call_async(link->link.bus, &slot, call, on_reply, request, UINT64_MAX);
+	sd_bus_message_unref(call);
+	if (r < 0)
+		return r;
+	/* The request is the slot's now, and the slot the bus's. */
+	(void)take_ptr(&request);
+	(void)sd_bus_slot_set_destroy_callback(slot, free);
+	(void)sd_bus_slot_set_floating(slot, 1);
+	sd_bus_slot_unref(slot);
+	return 0;
+}
+
+int desk_link_new(sd_event *event, const struct link_options *options, struct desk_model *model,
+		  const struct desk_hooks *hooks, void *context, struct desk_link **ret_link)
+{
+	struct desk_link *link = calloc(1, sizeof(*link));
+	int r;
+
+	if (link == NULL)
+		return -ENOMEM;
+	*link = (struct desk_link){
+		.options = options,
+		.event = event,
+		.model = model,
+		.hooks = hooks,
+		.context = context,
+	};
+	r = connect_link(link, false);
+	if (r < 0) {
+		desk_link_free(link);
+		return r;
+	}
+	*ret_link = link;
+	return 0;
+}
+
+void desk_link_free(struct desk_link *link)
+{
+	if (link == NULL)
+		return;
+	if (link->link.bus != NULL)
+		link_done(&link->link);
+	(void)sd_event_source_disable_unref(link->timer);
+	(void)sd_event_source_disable_unref(link->watch);
+	link_free_names(link->responders);
+	free(link);
+}

@@ -1,0 +1,453 @@
+/* What the desk knows; see desk-model.h. */
+#include "marcelctl/desk-model.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/i18n.h"
+
+#define OPERATOR "fifo"
+
+static void free_lines(struct desk_talk *talk)
+{
+	for (size_t i = 0; i < talk->count; i++)
+		free(talk->lines[i].text);
+	free(talk->lines);
+}
+
+static void talk_free(struct desk_talk *talk)
+{
+	if (talk == NULL)
+		return;
+	free_lines(talk);
+	free(talk->peer);
+	free(talk->listener);
+	free(talk->responder);
+	free(talk->speaker);
+	free(talk->suspended);
+	free(talk->sending.text);
+	desk_edit_done(&talk->input);
+	free(talk);
+}
+
+void desk_model_done(struct desk_model *model)
+{
+	for (size_t i = 0; i < model->count; i++)
+		talk_free(model->talks[i]);
+	free(model->talks);
+	free(model->order);
+	*model = (struct desk_model){.talks = NULL};
+}
+
+/* Where the talk NUMBER is, or belongs, in the talks. */
+static size_t place_of(const struct desk_model *model, uint64_t number)
+{
+	size_t low = 0;
+	size_t high = model->count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (model->talks[middle]->number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct desk_talk *desk_model_find(const struct desk_model *model, uint64_t number)
+{
+	const size_t at = place_of(model, number);
+
+	return at < model->count && model->talks[at]->number == number ? model->talks[at] : NULL;
+}
+
+static bool grow(struct desk_model *model)
+{
+	const size_t room = model->room > 0 ? 2 * model->room : 32;
+	struct desk_talk **more;
+
+	if (model->count < model->room)
+		return true;
+	more = realloc(model->talks, room * sizeof(struct desk_talk *));
+	if (more == NULL)
+		return false;
+	model->talks = more;
+	more = realloc(model->order, room * sizeof(struct desk_talk *));
+	if (more == NULL)
+		return false;
+	model->order = more;
+	model->room = room;
+	return true;
+}
+
+/* The talk NUMBER, made if need be. */
+static struct desk_talk *find_or_make(struct desk_model *model, uint64_t number)
+{
+	const size_t at = place_of(model, number);
+	struct desk_talk *talk;
+
+	if (at < model->count && model->talks[at]->number == number)
+		return model->talks[at];
+	talk = grow(model) ? calloc(1, sizeof(*talk)) : NULL;
+	if (talk == NULL)
+		return NULL;
+	talk->number = number;
+	memmove(model->talks + at + 1, model->talks + at,
+		(model->count - at) * sizeof(struct desk_talk *));
+	model->talks[at] = talk;
+	model->order[model->count] = talk;
+	model->count++;
+	return talk;
+}
+
+static void set(char **text, const char *value)
+{
+	char *copy = strdup(value != NULL ? value : "");
+
+	if (copy == NULL)
+		return;
+	free(*text);
+	*text = copy;
+}
+
+bool desk_talk_is_open(const struct desk_talk *talk, uint64_t turn)
+{
+	for (size_t i = 0; i < talk->n_open; i++) {
+		if (talk->open[i] == turn)
+			return true;
+	}
+	return false;
+}
+
+static void open_turn(struct desk_talk *talk, uint64_t turn)
+{
+	size_t at = talk->n_open;
+
+	if (desk_talk_is_open(talk, turn) || talk->n_open == DESK_OPEN_MAX)
+		return;
+	while (at > 0 && talk->open[at - 1] > turn)
+		at--;
+	memmove(talk->open + at + 1, talk->open + at, (talk->n_open - at) * sizeof(talk->open[0]));
+	talk->open[at] = turn;
+	talk->n_open++;
+}
+
+void desk_talk_answered(struct desk_talk *talk, uint64_t turn)
+{
+	for (size_t i = 0; i < talk->n_open; i++) {
+		if (talk->open[i] != turn)
+			continue;
+		talk->n_open--;
+		memmove(talk->open + i, talk->open + i + 1,
+			(talk->n_open - i) * sizeof(talk->open[0]));
+		return;
+	}
+}
+
+/* Turns below TURN are answered: it is the oldest that waits (0: none does). */
+static void set_waiting(struct desk_talk *talk, uint64_t turn, uint64_t since)
+{
+	size_t answered = 0;
+
+	if (turn == 0)
+		answered = talk->n_open;
+	while (answered < talk->n_open && talk->open[answered] < turn)
+		answered++;
+	talk->n_open -= answered;
+	memmove(talk->open, talk->open + answered, talk->n_open * sizeof(talk->open[0]));
+	if (turn != 0) {
+		open_turn(talk, turn);
+		talk->has_waited = true;
+	}
+	if (turn != talk->waiting)
+		talk->waiting_since = turn != 0 ? since : 0;
+	talk->waiting = turn;
+}
+
+void desk_model_list_begin(struct desk_model *model)
+{
+	for (size_t i = 0; i < model->count; i++)
+		model->talks[i]->listed = false;
+}
+
+struct desk_talk *desk_model_listed(struct desk_model *model,
+				    const struct link_conversation *conversation)
+{
+	struct desk_talk *talk = find_or_make(model, conversation->number);
+
+	if (talk == NULL)
+		return NULL;
+	if (talk->id[0] != '\0' && strcmp(talk->id, conversation->id) != 0) {
+		/* The host was started again: an old number, another conversation. */
+		free_lines(talk);
+		talk->lines = NULL;
+		talk->count = talk->room = talk->bytes = talk->unread = talk->n_open = 0;
+		talk->waiting = 0;
+		talk->ended = false;
+	}
+	(void)snprintf(talk->id, sizeof(talk->id), "%s", conversation->id);
+	set(&talk->peer, conversation->peer);
+	set(&talk->listener, conversation->listener);
+	set(&talk->responder, conversation->responder);
+	set(&talk->speaker, conversation->speaker);
+	set(&talk->suspended, conversation->suspended);
+	talk->opened = conversation->opened;
+	talk->listed = true;
+	set_waiting(talk, conversation->waiting, conversation->waiting_since);
+	talk->waiting_since = conversation->waiting_since;
+	return talk;
+}
+
+static void end_talk(struct desk_talk *talk, uint64_t now, const char *reason)
+{
+	char text[256];
+
+	if (talk->ended)
+		return;
+	(void)snprintf(text, sizeof(text), _("ended: %s"), reason);
+	desk_model_note(talk, now, text);
+	talk->ended = true;
+	set_waiting(talk, 0, 0);
+}
+
+void desk_model_list_end(struct desk_model *model, uint64_t now)
+{
+	for (size_t i = 0; i < model->count; i++) {
+		if (!model->talks[i]->listed)
+			end_talk(model->talks[i], now, _("while marceld was away"));
+	}
+}
+
+/* When TURN was opened: as its message says, else now. */
+static uint64_t time_of(const struct desk_talk *talk, uint64_t turn, uint64_t now)
+{
+	for (size_t i = talk->count; i > 0; i--) {
+		const struct desk_line *line = &talk->lines[i - 1];
+
+		if (line->who == 'C' && line->turn == turn)
+			return line->time;
+	}
+	return now;
+}
+
+static void switched(struct desk_talk *talk, const char *responder, uint64_t now)
+{
+	char text[256];
+
+	if (strcmp(talk->responder, responder) == 0 && talk->speaker[0] == '\0')
+		return;
+	set(&talk->responder, responder);
+	set(&talk->speaker, "");
+	(void)snprintf(text, sizeof(text), _("%s answers from now on"),
+		       desk_talk_held(talk) ? _("an operator") : responder);
+	desk_model_note(talk, now, text);
+	if (!desk_talk_held(talk))
+		set_waiting(talk, 0, 0);
+}
+
+struct desk_talk *desk_model_event(struct desk_model *model, const struct link_event *event,
+				   uint64_t now)
+{
+	struct desk_talk *talk;
+
+	if (strcmp(event->name, "Lost") == 0) {
+		model->lost += event->number;
+		return NULL;
+	}
+	talk = strcmp(event->name, "Opened") == 0 ? find_or_make(model, event->number)
+						  : desk_model_find(model, event->number);
+	if (talk == NULL)
+		return NULL;
+	if (strcmp(event->name, "Opened") == 0) {
+		set(&talk->peer, event->peer);
+		set(&talk->listener, event->listener);
+		set(&talk->responder, event->responder);
+		set(&talk->speaker, "");
+		set(&talk->suspended, "");
+		talk->opened = now;
+	} else if (strcmp(event->name, "Waiting") == 0) {
+		set_waiting(talk, event->turn, time_of(talk, event->turn, now));
+	} else if (strcmp(event->name, "Switched") == 0) {
+		switched(talk, event->text, now);
+	} else if (strcmp(event->name, "Closed") == 0) {
+		end_talk(talk, now, event->text);
+	}
+	return talk;
+}
+
+static bool line_room(struct desk_talk *talk)
+{
+	const size_t room = talk->room > 0 ? 2 * talk->room : 16;
+	struct desk_line *more;
+
+	if (talk->count < talk->room)
+		return true;
+	more = realloc(talk->lines, room * sizeof(*more));
+	if (more == NULL)
+		return false;
+	talk->lines = more;
+	talk->room = room;
+	return true;
+}
+
+/* Gives up the oldest lines until the dialogue is within its bounds. */
+static void forget_lines(struct desk_talk *talk)
+{
+	size_t n = 0;
+
+	while (talk->count - n > 1 &&
+	       (talk->count - n > DESK_LINES_MAX || talk->bytes > DESK_BYTES_MAX)) {
+		talk->bytes -= strlen(talk->lines[n].text);
+		free(talk->lines[n].text);
+		n++;
+	}
+	talk->count -= n;
+	memmove(talk->lines, talk->lines + n, talk->count * sizeof(talk->lines[0]));
+}
+
+static bool add_line(struct desk_talk *talk, const struct desk_line *line, bool sorted)
+{
+	size_t at = talk->count;
+	char *text;
+
+	if (!line_room(talk))
+		return false;
+	text = strdup(line->text);
+	if (text == NULL)
+		return false;
+	while (sorted && at > 0 && talk->lines[at - 1].time > line->time)
+		at--;
+	memmove(talk->lines + at + 1, talk->lines + at,
+		(talk->count - at) * sizeof(talk->lines[0]));
+	talk->lines[at] = *line;
+	talk->lines[at].text = text;
+	talk->count++;
+	talk->bytes += strlen(text);
+	forget_lines(talk);
+	return true;
+}
+
+static bool has_line(const struct desk_talk *talk, const struct desk_line *line)
+{
+	for (size_t i = 0; i < talk->count; i++) {
+		const struct desk_line *other = &talk->lines[i];
+
+		if (other->time == line->time && other->who == line->who &&
+		    other->turn == line->turn && strcmp(other->text, line->text) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct desk_talk *desk_model_said(struct desk_model *model, const struct link_event *event,
+				  bool past)
+{
+	struct desk_talk *talk = desk_model_find(model, event->number);
+	char *text = event->text != NULL ? strdup(event->text) : NULL;
+	auto_free char *owned = text;
+	const struct desk_line line = {.time = event->time,
+				       .turn = event->turn,
+				       .who = event->direction[0],
+				       .text = text};
+
+	if (talk == NULL || text == NULL || has_line(talk, &line) || !add_line(talk, &line, past))
+		return NULL;
+	if (line.who == 'C' && desk_talk_held(talk) &&
+	    (!past || (talk->waiting != 0 && line.turn >= talk->waiting)))
+		open_turn(talk, line.turn);
+	if (line.who == 'C' && !past)
+		talk->unread++;
+	return talk;
+}
+
+void desk_model_note(struct desk_talk *talk, uint64_t now, const char *text)
+{
+	auto_free char *copy = strdup(text);
+	const struct desk_line line = {.time = now, .who = '-', .text = copy};
+
+	if (copy != NULL)
+		(void)add_line(talk, &line, false);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct desk_talk *one = *(struct desk_talk *const *)a;
+	const struct desk_talk *two = *(struct desk_talk *const *)b;
+	const int rank_one = one->ended ? 2 : one->waiting == 0;
+	const int rank_two = two->ended ? 2 : two->waiting == 0;
+
+	if (rank_one != rank_two)
+		return rank_one - rank_two;
+	if (rank_one == 0 && one->waiting_since != two->waiting_since)
+		return one->waiting_since < two->waiting_since ? -1 : 1;
+	return one->number < two->number ? -1 : one->number > two->number;
+}
+
+void desk_model_tidy(struct desk_model *model, uint64_t keep)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < model->count; i++) {
+		struct desk_talk *talk = model->talks[i];
+
+		if (talk->ended && talk->number != keep && talk->input.length == 0 &&
+		    talk->sending.text == NULL)
+			talk_free(talk);
+		else
+			model->talks[n++] = talk;
+	}
+	model->count = n;
+	if (n == 0)
+		return;
+	memcpy(model->order, model->talks, n * sizeof(struct desk_talk *));
+	qsort(model->order, n, sizeof(struct desk_talk *), compare);
+}
+
+size_t desk_model_place(const struct desk_model *model, uint64_t number)
+{
+	for (size_t i = 0; i < model->count; i++) {
+		if (model->order[i]->number == number)
+			return i;
+	}
+	return 0;
+}
+
+uint64_t desk_model_next_waiting(const struct desk_model *model, uint64_t number, bool back)
+{
+	const size_t at = desk_model_place(model, number);
+
+	for (size_t i = 1; i <= model->count; i++) {
+		const size_t step = back ? model->count - i : i;
+		const struct desk_talk *talk = model->order[(at + step) % model->count];
+
+		if (talk->waiting != 0)
+			return talk->number;
+	}
+	return 0;
+}
+
+size_t desk_model_waiting(const struct desk_model *model)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < model->count; i++)
+		n += model->talks[i]->waiting != 0;
+	return n;
+}
+
+const char *desk_talk_speaker(const struct desk_talk *talk)
+{
+	if (talk->speaker != NULL && talk->speaker[0] != '\0')
+		return talk->speaker;
+	return talk->responder != NULL ? talk->responder : "";
+}
+
+bool desk_talk_held(const struct desk_talk *talk)
+{
+	return !talk->ended && strcmp(desk_talk_speaker(talk), OPERATOR) == 0;
+}

@@ -1,0 +1,161 @@
+/*
+ * What the desk knows: the conversations ("talks"), their dialogues, which turns are open, what has
+ * not been read, and in which order all this is shown.
+ *
+ * It is fed with what marceld tells (desk-link.c) and asked by whoever draws. A list after a lost
+ * connection is merged: a talk that lives on keeps its dialogue and what was being typed. Sizes are
+ * bounded: the oldest lines of a dialogue are given up. Pure; one thread. Where memory is short,
+ * news are lost and nothing else: functions that make a talk return NULL then.
+ *
+ * NOTE ON OPEN TURNS. marceld tells which open turn is the oldest, and a message of the client's
+ * opens its turn; so older ones are known to be answered, and those this desk has answered. That
+ * another operator answered a newer one before an older is not known here; what is sent for it is
+ * refused then, and that tells.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "marcelctl/desk-edit.h"
+#include "marcelctl/link.h"
+
+struct desk_line {
+	uint64_t time; /* CLOCK_REALTIME microseconds */
+	uint64_t turn;
+	char who;   /* 'C', 'S', or '-' for a note of the desk's own */
+	char *text; /* escaped */
+};
+
+/* The dialogue of one talk is kept up to so many lines and bytes. */
+#define DESK_LINES_MAX 2000
+#define DESK_BYTES_MAX ((size_t)256 * 1024)
+
+/* So many open turns of a talk are known by themselves. */
+#define DESK_OPEN_MAX 32
+
+/* What is on its way to marceld for one talk. */
+struct desk_sending {
+	char *text;  /* what was typed, maybe several lines; NULL: nothing */
+	size_t sent; /* bytes of it that are through */
+	uint64_t turn;
+};
+
+struct desk_talk {
+	uint64_t number;
+	char id[40];
+	char *peer, *listener, *responder, *speaker, *suspended;
+	uint64_t opened;
+	uint64_t waiting;             /* the oldest open turn; 0: none */
+	uint64_t waiting_since;       /* CLOCK_REALTIME microseconds */
+	uint64_t open[DESK_OPEN_MAX]; /* turns, rising */
+	size_t n_open;
+	bool has_waited; /* at any time */
+	bool ended;
+	bool listed;     /* while a list is merged */
+	bool past_known; /* of this connection; or on its way */
+	bool was_open;   /* its dialogue has been looked at */
+
+	struct desk_line *lines;
+	size_t count;
+	size_t room;
+	size_t bytes;
+	size_t unread; /* messages of the client's since it was looked at last */
+
+	struct desk_edit input;
+	bool aimed;   /* AIM was chosen, by typing or by hand */
+	uint64_t aim; /* the turn that is being answered; 0: all that are open */
+	struct desk_sending sending;
+	bool enter; /* what is being typed is to be sent when SENDING is through */
+};
+
+struct desk_model {
+	struct desk_talk **talks; /* by number */
+	struct desk_talk **order; /* as they are shown */
+	size_t count;
+	size_t room;
+	uint64_t lost; /* signals that found no room */
+};
+
+void desk_model_done(struct desk_model *model);
+
+/* The talk NUMBER, or NULL. Valid until it is dropped by desk_model_tidy(). */
+struct desk_talk *desk_model_find(const struct desk_model *model, uint64_t number);
+
+/* A list is merged: begin, each conversation, end. Talks that are not in it have ended. */
+void desk_model_list_begin(struct desk_model *model);
+struct desk_talk *desk_model_listed(struct desk_model *model,
+				    const struct link_conversation *conversation);
+void desk_model_list_end(struct desk_model *model, uint64_t now);
+
+/* What the signals of link.h tell, all but Message. NOW: CLOCK_REALTIME microseconds. Returns the
+ * talk, NULL if it is not known. */
+struct desk_talk *desk_model_event(struct desk_model *model, const struct link_event *event,
+				   uint64_t now);
+
+/*
+ * A Message; or, if PAST, a line of the past, which finds its place by its time. A line that is
+ * there already is not added again. Returns the talk if it was added, or NULL.
+ */
+struct desk_talk *desk_model_said(struct desk_model *model, const struct link_event *event,
+				  bool past);
+
+/* A line of the desk's own in TALK's dialogue. */
+void desk_model_note(struct desk_talk *talk, uint64_t now, const char *text);
+
+/* Sorts, and forgets talks that have ended, but for KEEP (0: none) and those where something was
+ * typed. */
+void desk_model_tidy(struct desk_model *model, uint64_t keep);
+
+/* Where TALK is in the order. */
+size_t desk_model_place(const struct desk_model *model, uint64_t number);
+
+/* The next talk that waits behind the one NUMBER in the order (BACK: before it), round its end; 0:
+ * none but maybe itself. */
+uint64_t desk_model_next_waiting(const struct desk_model *model, uint64_t number, bool back);
+
+size_t desk_model_waiting(const struct desk_model *model);
+
+/* Whether an operator answers there. */
+bool desk_talk_held(const struct desk_talk *talk);
+
+/* Who answers there. */
+const char *desk_talk_speaker(const struct desk_talk *talk);
+
+/*
+ * How long something that began at SINCE has waited at NOW, as it is shown: "0m", "59m", "23h",
+ * "9d" (4 bytes and the NUL are enough up to 999 days). Returns when this will change; all in
+ * microseconds.
+ */
+uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now);
+
+bool desk_talk_is_open(const struct desk_talk *talk, uint64_t turn);
+
+/* The turn is answered, whatever marceld says later. */
+void desk_talk_answered(struct desk_talk *talk, uint64_t turn);
+
+/*
+ * Which turn a line would answer now: the one that it was begun for; or the oldest that is open and
+ * not being answered just now. 0: none (a line says something unasked), or all.
+ */
+uint64_t desk_talk_target(const struct desk_talk *talk);
+
+/* Chooses another turn to answer: the next newer one (or older, if OLDER); behind the newest comes
+ * "all" if several are open. */
+void desk_talk_aim(struct desk_talk *talk, bool older);
+
+/* Takes what was typed for sending; it stays owned by TALK. Returns false when something is on its
+ * way already, or memory is short. */
+bool desk_talk_take_input(struct desk_talk *talk);
+
+/* The next line of what is being sent: LENGTH bytes; NULL: all is through, and sending over. */
+const char *desk_talk_next_line(struct desk_talk *talk, size_t *ret_length);
+
+/* The line that desk_talk_next_line() gave went through (OK), or was refused: then the rest comes
+ * back into the input line, before what has been typed there meanwhile. */
+void desk_talk_sent(struct desk_talk *talk, bool ok);
+
+/* The line INDEX or an older one that has NEEDLE in it; -1: none. */
+long desk_talk_search(const struct desk_talk *talk, size_t index, const char *needle,
+		      size_t needle_length);

@@ -1,0 +1,143 @@
+/*
+ * What is said in one talk: which turn a line answers, and the way of a line to marceld and, if it
+ * is refused, back; see desk-model.h.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "marcelctl/desk-model.h"
+#include "marcelctl/desk-text.h"
+
+uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now)
+{
+	static const struct {
+		uint64_t seconds;
+		uint64_t below; /* so many of them */
+		char letter;
+	} units[] = {{60, 60, 'm'}, {3600, 24, 'h'}, {86400, UINT64_MAX, 'd'}};
+	/* The clock may have been set back. */
+	const uint64_t age = now > since ? now - since : 0;
+	size_t unit = 0;
+	uint64_t length = units[0].seconds * USEC_PER_SEC;
+
+	while (age / length >= units[unit].below)
+		length = units[++unit].seconds * USEC_PER_SEC;
+	(void)snprintf(buffer, size, "%" PRIu64 "%c", age / length, units[unit].letter);
+	return since + (age / length + 1) * length;
+}
+
+uint64_t desk_talk_target(const struct desk_talk *talk)
+{
+	if (talk->aimed)
+		return talk->aim;
+	for (size_t i = 0; i < talk->n_open; i++) {
+		if (talk->sending.text == NULL || talk->sending.turn != talk->open[i])
+			return talk->open[i];
+	}
+	return 0;
+}
+
+/* The place of TURN in the open turns; behind them for all, or for one that is not there. */
+static size_t place_of(const struct desk_talk *talk, uint64_t turn)
+{
+	size_t at = 0;
+
+	while (at < talk->n_open && talk->open[at] != turn)
+		at++;
+	return at;
+}
+
+void desk_talk_aim(struct desk_talk *talk, bool older)
+{
+	/* "All" has a place of its own where there are several. */
+	const size_t places = talk->n_open + (talk->n_open > 1);
+	size_t at = place_of(talk, desk_talk_target(talk));
+
+	if (places == 0) {
+		talk->aimed = false;
+		return;
+	}
+	at = (at + (older ? places - 1 : 1)) % places;
+	talk->aimed = true;
+	talk->aim = at < talk->n_open ? talk->open[at] : 0;
+}
+
+bool desk_talk_take_input(struct desk_talk *talk)
+{
+	char *text;
+
+	if (talk->sending.text != NULL)
+		return false;
+	text = strdup(desk_edit_text(&talk->input));
+	if (text == NULL)
+		return false;
+	talk->sending = (struct desk_sending){.text = text, .turn = desk_talk_target(talk)};
+	talk->aimed = false;
+	desk_edit_clear(&talk->input);
+	return true;
+}
+
+const char *desk_talk_next_line(struct desk_talk *talk, size_t *ret_length)
+{
+	const char *line;
+
+	if (talk->sending.text == NULL)
+		return NULL;
+	line = talk->sending.text + talk->sending.sent;
+	*ret_length = strcspn(line, "\n");
+	return line;
+}
+
+/* The rest of what was to be sent is in the input line again. */
+static void take_back(struct desk_talk *talk)
+{
+	auto_free char *text = take_ptr(&talk->sending.text);
+	auto_free char *typed = strdup(desk_edit_text(&talk->input));
+	const char *rest = text + talk->sending.sent;
+
+	if (!desk_edit_set(&talk->input, rest, strlen(rest)) || typed == NULL)
+		return;
+	if (typed[0] != '\0') {
+		(void)desk_edit_insert(&talk->input, "\n", 1);
+		(void)desk_edit_insert(&talk->input, typed, strlen(typed));
+	}
+}
+
+void desk_talk_sent(struct desk_talk *talk, bool ok)
+{
+	struct desk_sending *sending = &talk->sending;
+	size_t end;
+
+	if (sending->text == NULL)
+		return;
+	if (!ok) {
+		talk->enter = false;
+		take_back(talk);
+		return;
+	}
+	end = sending->sent + strcspn(sending->text + sending->sent, "\n");
+	if (sending->turn != 0)
+		desk_talk_answered(talk, sending->turn);
+	sending->turn = 0;
+	if (sending->text[end] == '\0') {
+		free(take_ptr(&sending->text));
+		return;
+	}
+	sending->sent = end + 1;
+}
+
+long desk_talk_search(const struct desk_talk *talk, size_t index, const char *needle,
+		      size_t needle_length)
+{
+	for (size_t i = index < talk->count ? index + 1 : talk->count; i > 0; i--) {
+		const char *text = talk->lines[i - 1].text;
+
+		if (desk_find(text, strlen(text), needle, needle_length) >= 0)
+			return (long)i - 1;
+	}
+	return -1;
+}

@@ -1,0 +1,537 @@
+/*
+ * The screen of the desk; see desk.h.
+ *
+ *	 Conversations 5              | 17  127.0.0.1:4711  tcp   an operator answers    a bar
+ *	>  17 127.0.0.1:4711  fifo 2m |   19:30:05 C> #1 Bonjour
+ *	 * 18 127.0.0.1:4713  fifo    | * 19:30:09 C> #2 Etes-vous la ?
+ *	   19 [::1]:4715      echo    |
+ *	 refused: ...                                      2 waiting, connected          a bar
+ *	#2 S> Bonjour à vous_
+ *	F1 help  Tab next waiting ...
+ *
+ * Everything is drawn anew each time, into memory; ncurses writes what differs from what the
+ * terminal shows. The screen is never cleared, but when the window's size changes or another
+ * program has had the terminal. Windows that are narrow show the list or the dialogue.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/i18n.h"
+#include "marcelctl/desk-text.h"
+#include "marcelctl/desk.h"
+
+/* Behind all others: its macros have names such as `timeout`. */
+#include <curses.h>
+
+#define ROWS_LEAST    6
+#define COLUMNS_LEAST 24
+#define TWO_PANES     60 /* columns */
+
+static SCREEN *screen;
+static bool coloured;
+
+void desk_view_look(enum desk_look look)
+{
+	static const struct {
+		short colour;
+		attr_t with;    /* where there are colours */
+		attr_t without; /* where there are none */
+	} looks[LOOK_COUNT] = {
+		[LOOK_PLAIN] = {0, A_NORMAL, A_NORMAL},
+		[LOOK_BAR] = {0, A_REVERSE, A_REVERSE},
+		[LOOK_CLIENT] = {COLOR_CYAN, A_NORMAL, A_NORMAL},
+		[LOOK_SERVER] = {COLOR_GREEN, A_NORMAL, A_NORMAL},
+		[LOOK_NOTE] = {0, A_DIM, A_NORMAL},
+		[LOOK_WAITING] = {COLOR_YELLOW, A_BOLD, A_BOLD},
+		[LOOK_TROUBLE] = {COLOR_RED, A_BOLD | A_REVERSE, A_BOLD | A_REVERSE},
+		[LOOK_FOUND] = {COLOR_YELLOW, A_REVERSE, A_REVERSE},
+	};
+
+	(void)attr_set(coloured ? looks[look].with : looks[look].without,
+		       coloured ? looks[look].colour : (short)0, NULL);
+}
+
+static void begin_colours(void)
+{
+	static const short colours[] = {COLOR_CYAN, COLOR_GREEN, COLOR_YELLOW, COLOR_RED};
+	/* See https://no-color.org. One thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	const char *unwanted = getenv("NO_COLOR");
+
+	coloured = false;
+	if ((unwanted != NULL && unwanted[0] != '\0') || !has_colors() || start_color() == ERR)
+		return;
+	(void)use_default_colors();
+	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++)
+		(void)init_pair(colours[i], colours[i], -1);
+	coloured = true;
+}
+
+/* Whether the terminal marks what is pasted. */
+static void mark_pastes(bool marked)
+{
+	(void)fputs(marked ? "\x1b[?2004h" : "\x1b[?2004l", stdout);
+	(void)fflush(stdout);
+}
+
+/* Terminals that can't move the cursor can hardly know of pasting. */
+static bool has_pastes(void)
+{
+	const char *name = termname();
+
+	return name != NULL && strncmp(name, "vt", 2) != 0 && strcmp(name, "linux") != 0;
+}
+
+int desk_view_begin(void)
+{
+	screen = newterm(NULL, stdout, stdin);
+	if (screen == NULL)
+		return -ENOTTY;
+	if (tigetstr("cup") == NULL || raw() == ERR) {
+		desk_view_end();
+		return -ENOTTY;
+	}
+	(void)noecho();
+	(void)nonl();
+	(void)nodelay(stdscr, TRUE);
+	(void)keypad(stdscr, TRUE);
+	(void)set_escdelay(25);
+	begin_colours();
+	if (has_pastes())
+		mark_pastes(true);
+	return 0;
+}
+
+void desk_view_end(void)
+{
+	if (screen == NULL)
+		return;
+	if (has_pastes())
+		mark_pastes(false);
+	(void)endwin();
+	delscreen(screen);
+	screen = NULL;
+}
+
+void desk_view_leave(void)
+{
+	if (has_pastes())
+		mark_pastes(false);
+	(void)endwin();
+}
+
+void desk_view_return(void)
+{
+	(void)reset_prog_mode();
+	if (has_pastes())
+		mark_pastes(true);
+	desk_view_resize();
+	(void)clearok(curscr, TRUE);
+}
+
+void desk_view_resize(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
+		(void)resizeterm(size.ws_row, size.ws_col);
+}
+
+void desk_view_bell(void)
+{
+	(void)beep();
+}
+
+unsigned desk_view_put(int y, int x, unsigned columns, const char *text, size_t length)
+{
+	wchar_t wide[512];
+	unsigned used = 0;
+	size_t at = 0;
+	size_t n = 0;
+
+	while (at < length) {
+		unsigned taken;
+		const size_t next = desk_next(text, length, at, &taken);
+
+		if (used + taken > columns)
+			break;
+		/* A mark without a letter would go to the character before. */
+		if (desk_point(text + at, length - at).columns == 0)
+			wide[n++] = L'\u25CC';
+		while (at < next && n < sizeof(wide) / sizeof(wide[0]) - 2) {
+			const struct desk_point point = desk_point(text + at, next - at);
+
+			wide[n++] = point.code;
+			at += point.bytes;
+		}
+		at = next;
+		used += taken;
+		if (n > sizeof(wide) / sizeof(wide[0]) / 2) {
+			(void)mvaddnwstr(y, x, wide, (int)n);
+			x += (int)used;
+			columns -= used;
+			used = 0;
+			n = 0;
+		}
+	}
+	if (n > 0)
+		(void)mvaddnwstr(y, x, wide, (int)n);
+	return used;
+}
+
+static unsigned put_string(int y, int x, int columns, const char *text)
+{
+	return columns > 0 ? desk_view_put(y, x, (unsigned)columns, text, strlen(text)) : 0;
+}
+
+static unsigned list_columns(void)
+{
+	const int columns = COLS * 3 / 8;
+
+	if (COLS < TWO_PANES)
+		return (unsigned)COLS;
+	return columns < 26 ? 26 : columns > 42 ? 42 : (unsigned)columns;
+}
+
+bool desk_view_shows_list(const struct desk *desk)
+{
+	return COLS >= TWO_PANES || desk->focus == FOCUS_LIST;
+}
+
+bool desk_view_shows_dialogue(const struct desk *desk)
+{
+	return COLS >= TWO_PANES || desk->focus == FOCUS_INPUT;
+}
+
+struct desk_pane desk_view_pane(const struct desk *desk)
+{
+	const int x = COLS >= TWO_PANES ? (int)list_columns() + 1 : 0;
+
+	(void)desk;
+	if (LINES < ROWS_LEAST || COLS < COLUMNS_LEAST)
+		return (struct desk_pane){.columns = 0};
+	return (struct desk_pane){.y = 1,
+				  .x = x,
+				  .rows = (unsigned)LINES - 4,
+				  .columns = (unsigned)(COLS - x)};
+}
+
+/* A bar of COLUMNS with TEXT in it. */
+static void draw_bar(int y, int x, int columns, const char *text)
+{
+	desk_view_look(LOOK_BAR);
+	(void)mvhline(y, x, ' ', columns);
+	(void)put_string(y, x + 1, columns - 1, text);
+	desk_view_look(LOOK_PLAIN);
+}
+
+/* Who answers in TALK, in few columns. */
+static const char *who_answers(const struct desk_talk *talk)
+{
+	if (talk->ended)
+		return _("ended");
+	return desk_talk_held(talk) ? _("you") : desk_talk_speaker(talk);
+}
+
+/*
+ * One talk of the list: which is open, whether there is something unread, number, peer, who
+ * answers, and how long it has waited.
+ */
+static void draw_entry(const struct desk *desk, const struct desk_talk *talk, int y, int columns)
+{
+	const bool open = talk->number == desk->open;
+	const char *peer = talk->peer != NULL ? talk->peer : "";
+	char number[32];
+	char age[32] = "";
+	size_t cut;
+	int width;
+	int x;
+
+	if (talk->waiting != 0)
+		(void)desk_age(age, sizeof(age), talk->waiting_since, clock_realtime());
+	desk_view_look(open && desk->focus == FOCUS_LIST ? LOOK_BAR
+		       : talk->waiting != 0              ? LOOK_WAITING
+		       : talk->ended                     ? LOOK_NOTE
+							 : LOOK_PLAIN);
+	(void)mvhline(y, 0, ' ', columns);
+	if (open)
+		(void)mvaddnwstr(y, 0, L"▸", 1);
+	if (talk->unread > 0)
+		(void)mvaddnwstr(y, 1, L"●", 1);
+	x = 2 + snprintf(number, sizeof(number), "%4" PRIu64 " ", talk->number);
+	(void)put_string(y, 2, columns - 2, number);
+	/* From the right: the age, who answers; the peer has the rest, and its end tells more. */
+	(void)put_string(y, columns - (int)strlen(age) - 1, (int)strlen(age), age);
+	width = columns - x - 12;
+	if (width < 4)
+		return;
+	cut = desk_fit_end(peer, strlen(peer), (unsigned)width);
+	if (cut > 0) {
+		cut = desk_fit_end(peer, strlen(peer), (unsigned)width - 1);
+		(void)mvaddnwstr(y, x++, L"…", 1);
+		width--;
+	}
+	(void)put_string(y, x, width, peer + cut);
+	(void)put_string(y, columns - 11, 6, who_answers(talk));
+}
+
+static void draw_list(struct desk *desk, int columns)
+{
+	const struct desk_model *model = &desk->model;
+	const size_t rows = (size_t)LINES - 4;
+	const size_t place = desk_model_place(model, desk->open);
+	char title[128];
+
+	(void)snprintf(title, sizeof(title), _("Conversations: %zu"), model->count);
+	draw_bar(0, 0, columns, title);
+	if (place < desk->list_top)
+		desk->list_top = place;
+	if (place >= desk->list_top + rows)
+		desk->list_top = place - rows + 1;
+	if (desk->list_top + rows > model->count)
+		desk->list_top = model->count > rows ? model->count - rows : 0;
+	for (size_t i = 0; i < rows && desk->list_top + i < model->count; i++)
+		draw_entry(desk, model->order[desk->list_top + i], (int)i + 1, columns);
+	desk_view_look(LOOK_NOTE);
+	if (model->count == 0)
+		(void)put_string(1, 1, columns - 1, _("nobody is here yet"));
+	desk_view_look(LOOK_PLAIN);
+}
+
+/* The head of the dialogue: who talks with whom. */
+static void draw_title(const struct desk_talk *talk, const struct desk_pane *pane)
+{
+	char who[128] = "";
+	char title[768] = "";
+
+	if (talk != NULL && talk->peer != NULL) {
+		if (talk->ended)
+			(void)snprintf(who, sizeof(who), "%s", _("ended"));
+		else if (!desk_talk_held(talk))
+			(void)snprintf(who, sizeof(who), _("%s answers"), desk_talk_speaker(talk));
+		else if (talk->suspended[0] != '\0')
+			(void)snprintf(who, sizeof(who), _("you answer, %s waits"),
+				       talk->suspended);
+		else
+			(void)snprintf(who, sizeof(who), "%s", _("you answer"));
+		(void)snprintf(title, sizeof(title), "%" PRIu64 "  %s  %s  %s", talk->number,
+			       talk->peer, who, talk->listener);
+	}
+	draw_bar(0, pane->x, (int)pane->columns, title);
+}
+
+static void draw_help(const struct desk_pane *pane)
+{
+	static const char *const keys[][2] = {
+		{"Enter", N_("send the line, as the answer to the turn before it")},
+		{"Tab", N_("next conversation that waits (Shift-Tab: the one before)")},
+		{"Alt-Up Alt-Down", N_("next conversation in the list; Alt-1...9: that one")},
+		{"Esc F2", N_("to the list and back; there: arrows, Enter, / ? q")},
+		{"PgUp PgDn", N_("scroll; Alt-End: down to the newest")},
+		{"Alt-n Alt-p", N_("answer another open turn, or all at once")},
+		{"^T ^G", N_("take the conversation; give it back")},
+		{"^X", N_("close the conversation")},
+		{"^F", N_("search; again: further up")},
+		{"Up Down", N_("lines typed before")},
+		{"^A ^E ^W ^U ^K ^Y", N_("edit as in Emacs; Alt-b, Alt-f: words")},
+		{"F8", N_("bell on or off")},
+		{"^L ^Z ^C", N_("draw again, suspend, quit")},
+		{"/close /note ...", N_("orders: see marcel-operator(7); // is a slash")},
+	};
+	const int wide = (int)pane->columns > 50 ? 19 : 0;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && i < pane->rows; i++) {
+		const int y = pane->y + (int)i;
+		int x = pane->x + 1;
+
+		desk_view_look(LOOK_WAITING);
+		x += (int)put_string(y, x, (int)pane->columns - 1, keys[i][0]);
+		desk_view_look(LOOK_PLAIN);
+		x = wide > 0 ? pane->x + wide : x + 1;
+		(void)put_string(y, x, pane->x + (int)pane->columns - x, _(keys[i][1]));
+	}
+}
+
+static void draw_status(const struct desk *desk)
+{
+	const bool up = desk_link_is_up(desk->link);
+	const char *text = desk->status;
+	char right[128];
+	int wide;
+
+	(void)snprintf(right, sizeof(right), _("%zu waiting"), desk_model_waiting(&desk->model));
+	wide = (int)desk_columns(right, strlen(right)) + 2;
+	if (!up)
+		text = _("marceld is gone, reconnecting");
+	else if (text[0] == '\0')
+		text = _("connected to marceld");
+	desk_view_look(desk->status[0] != '\0' || !up ? LOOK_TROUBLE : LOOK_BAR);
+	(void)mvhline(LINES - 3, 0, ' ', COLS);
+	(void)put_string(LINES - 3, 1, COLS - wide - 1, text);
+	desk_view_look(LOOK_BAR);
+	(void)mvhline(LINES - 3, COLS - wide, ' ', wide);
+	(void)put_string(LINES - 3, COLS - wide + 1, wide - 1, right);
+	desk_view_look(LOOK_PLAIN);
+}
+
+/* What stands before the line: the question, or the turn that it will answer. */
+static void make_prompt(const struct desk *desk, const struct desk_talk *talk, char *prompt,
+			size_t size)
+{
+	uint64_t target;
+
+	switch (desk->question) {
+	case ASK_QUIT:
+		(void)snprintf(prompt, size, "%s ", _("Quit, and lose what was typed? (y/n)"));
+		return;
+	case ASK_CLOSE:
+		(void)snprintf(prompt, size, _("Close conversation %" PRIu64 "? (y/n) "),
+			       desk->open);
+		return;
+	case ASK_EMPTY:
+		(void)snprintf(prompt, size, "%s ", _("Send an empty message? (y/n)"));
+		return;
+	case ASK_LINES:
+		(void)snprintf(prompt, size, "%s ",
+			       _("Several lines: each a message, or joined? (y/j/n)"));
+		return;
+	case ASK_GIVE:
+		(void)snprintf(prompt, size, "%s ", _("Give to:"));
+		return;
+	case ASK_SEARCH:
+		(void)snprintf(prompt, size, "%s ", _("Search:"));
+		return;
+	case ASK_NOTHING:
+		break;
+	}
+	prompt[0] = '\0';
+	if (talk == NULL)
+		return;
+	target = desk_talk_target(talk);
+	if (target != 0)
+		(void)snprintf(prompt, size, "#%" PRIu64 " S> ", target);
+	else if (talk->aimed && talk->n_open > 1)
+		(void)snprintf(prompt, size, "#%" PRIu64 "-%" PRIu64 " S> ", talk->open[0],
+			       talk->open[talk->n_open - 1]);
+	else
+		(void)snprintf(prompt, size, "S> ");
+}
+
+/* In the place of what could be typed. */
+static const char *hint_of(const struct desk_talk *talk)
+{
+	if (talk == NULL)
+		return _("nothing is open");
+	if (talk->ended)
+		return _("this conversation has ended");
+	if (!desk_talk_held(talk))
+		return _("^T takes this conversation");
+	return "";
+}
+
+/* Draws the input line; the cursor's place is *RET_X. */
+static void draw_input(const struct desk *desk, const struct desk_talk *talk, int *ret_x)
+{
+	static const struct desk_edit nothing = {.text = NULL};
+	const bool asks = desk->question != ASK_NOTHING;
+	const struct desk_edit *edit = asks           ? &desk->answer
+				       : talk != NULL ? &talk->input
+						      : &nothing;
+	const int y = LINES - 2;
+	char prompt[256];
+	size_t first;
+	unsigned cursor;
+	int x;
+
+	make_prompt(desk, talk, prompt, sizeof(prompt));
+	(void)mvhline(y, 0, ' ', COLS);
+	desk_view_look(asks ? LOOK_WAITING : LOOK_SERVER);
+	x = (int)put_string(y, 0, COLS - 8, prompt);
+	desk_view_look(LOOK_PLAIN);
+	cursor = desk_edit_window(edit, (unsigned)(COLS - x), &first);
+	*ret_x = x + (int)cursor;
+	if (edit->length == 0 && !asks) {
+		desk_view_look(LOOK_NOTE);
+		(void)put_string(y, x, COLS - x, hint_of(talk));
+		desk_view_look(LOOK_PLAIN);
+	}
+	/* Line ends are shown; they come from pasting. */
+	for (const char *p = desk_edit_text(edit) + first; *p != '\0' && x < COLS;) {
+		const size_t length = strcspn(p, "\n");
+
+		x += (int)desk_view_put(y, x, (unsigned)(COLS - x), p, length);
+		if (p[length] == '\0')
+			break;
+		if (x < COLS)
+			(void)mvaddnwstr(y, x++, L"␤", 1);
+		p += length + 1;
+	}
+}
+
+static void draw_keys(const struct desk *desk, const struct desk_talk *talk)
+{
+	const char *text = _("F1 help  Tab next  Esc list  ^T take  ^G give  ^X close  ^F search  "
+			     "^C quit");
+
+	if (desk->question != ASK_NOTHING)
+		text = desk->question >= ASK_GIVE ? _("Enter: go  Esc: leave it")
+						  : _("y: yes  n, Esc: no");
+	else if (desk->focus == FOCUS_LIST)
+		text = _("Enter open  Tab next waiting  ? help  / search  q quit");
+	else if (talk != NULL && talk->n_open > 1)
+		text = _("F1 help  Tab next  Alt-n another turn  ^T take  ^G give  ^X close  ^C "
+			 "quit");
+	desk_view_look(LOOK_NOTE);
+	(void)mvhline(LINES - 1, 0, ' ', COLS);
+	(void)put_string(LINES - 1, 0, COLS, text);
+	desk_view_look(LOOK_PLAIN);
+}
+
+static void draw_small(void)
+{
+	(void)erase();
+	(void)put_string(0, 0, COLS, _("too small"));
+	(void)refresh();
+}
+
+void desk_view_draw(struct desk *desk)
+{
+	const struct desk_pane pane = desk_view_pane(desk);
+	struct desk_talk *talk = desk_open_talk(desk);
+	int x = 0;
+
+	desk->changed = false;
+	if (pane.rows == 0) {
+		draw_small();
+		return;
+	}
+	desk_view_look(LOOK_PLAIN);
+	(void)erase();
+	if (desk_view_shows_list(desk))
+		draw_list(desk, (int)list_columns());
+	if (COLS >= TWO_PANES)
+		(void)mvvline_set(1, pane.x - 1, WACS_VLINE, (int)pane.rows);
+	if (desk_view_shows_dialogue(desk) || desk->help) {
+		if (COLS >= TWO_PANES)
+			draw_bar(0, pane.x - 1, 1, "");
+		draw_title(talk, &pane);
+		if (desk->help)
+			draw_help(&pane);
+		else if (talk != NULL)
+			desk_dialogue_draw(desk, talk, &pane);
+	}
+	draw_status(desk);
+	draw_keys(desk, talk);
+	draw_input(desk, talk, &x);
+	(void)move(LINES - 2, x < COLS ? x : COLS - 1);
+	(void)curs_set(desk->focus == FOCUS_INPUT || desk->question != ASK_NOTHING);
+	(void)refresh();
+}
