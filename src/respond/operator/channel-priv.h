@@ -112,7 +112,9 @@ struct grave {
 
 #define CHANNEL_BUCKETS 4096
 
-/* What has been recorded, so that it is recorded once. */
+/* What has been recorded, so that it is recorded once; and not every moment where it comes and goes,
+ * as on a disk that is nearly full. */
+#define TOLD_AGAIN (60 * USEC_PER_SEC)
 enum channel_told {
 	TOLD_VAULT,
 	TOLD_EVENTS,
@@ -161,6 +163,7 @@ struct channel {
 
 	int in; /* DIRECTORY/in. Of the thread, once that runs */
 	_Atomic bool told[TOLD_COUNT];
+	_Atomic usec_t told_at[TOLD_COUNT]; /* 0: never */
 };
 
 extern struct channel channel;

@@ -57,8 +57,16 @@ static void record_trouble(const struct place *place, const char *what, int r)
 
 void channel_complain(enum channel_told told, const struct place *about, const char *what, int r)
 {
-	if (!atomic_exchange(&channel.told[told], true))
-		record_trouble(about, what, r);
+	usec_t now, last;
+
+	if (atomic_exchange(&channel.told[told], true))
+		return;
+	now = clock_now();
+	last = atomic_load(&channel.told_at[told]);
+	if (last != 0 && now - last < TOLD_AGAIN)
+		return;
+	atomic_store(&channel.told_at[told], now);
+	record_trouble(about, what, r);
 }
 
 void channel_recovered(enum channel_told told)

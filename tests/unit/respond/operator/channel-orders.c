@@ -1,0 +1,327 @@
+/*
+ * Orders: lines of DIRECTORY/in reach the right conversation or are refused with an event, whatever
+ * is written there, and whatever becomes of the FIFOs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "channel-world.h"
+#include "respond/operator/channel-priv.h"
+
+/* Writes LENGTH bytes at BYTES into DIRECTORY/in, however long that takes. */
+static void put(const struct world *world, const char *bytes, size_t length)
+{
+	auto_close int fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	while (length > 0) {
+		ssize_t n = write(fd, bytes, length);
+
+		assert_true(n > 0);
+		bytes += n;
+		length -= (size_t)n;
+	}
+}
+
+static void test_routing(void **state)
+{
+	const struct world *world = *state;
+	struct place *a, *b;
+
+	world_open(world, USEC_NEVER);
+	a = world_place(1);
+	b = world_place(12);
+	assert_true(world_order(world, "in", "12 Bonjour"));
+	assert_string_equal(world_take(b), "Bonjour\n");
+	assert_true(world_order(world, "in", "1 #3  /close \r"));
+	assert_string_equal(world_take(a), "#3  /close \n");
+	assert_true(world_order(world, "in", "1 "));
+	assert_string_equal(world_take(a), "\n");
+	assert_true(world_order(world, "in", "* Bonne nuit"));
+	assert_string_equal(world_take(a), "Bonne nuit\n");
+	assert_string_equal(world_take(b), "Bonne nuit\n");
+	assert_true(world_order(world, "in", "1 \xff\x1b"));
+	assert_string_equal(world_take(a), "\xff\x1b\n");
+	place_close(a, "end-word", false);
+	place_close(b, "end-word", false);
+	assert_int_equal(world_count(world, "events", " refused "), 0);
+	channel_close();
+}
+
+static void test_malformed(void **state)
+{
+	static const char *const lines[] = {"abc",   "",
+					    "17",    "17Bonjour",
+					    " 17 a", "-1 a",
+					    "0 a",   "+1 a",
+					    "** a",  "99999999999999999999 a",
+					    "17\ta", "1 7"};
+	const struct world *world = *state;
+	struct place *place;
+
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_true(world_order(world, "in", lines[i]));
+	put(world, "17 a\0b\n", 7);
+	world_await(world, "events", " refused - malformed: ", 12);
+	world_await(world, "events", " refused - malformed: abc\n", 1);
+	world_await(world, "events", " refused - malformed: 17 a\\x00b\n", 1);
+	world_await(world, "events", " refused 1 no-conversation: 7\n", 1);
+	assert_true(world_order(world, "in", "18 a"));
+	world_await(world, "events", " refused 18 no-conversation: a\n", 1);
+	place_close(place, "end-word", false);
+	assert_true(world_order(world, "in", "17 late"));
+	world_await(world, "events", " refused 17 no-conversation: late\n", 1);
+	assert_true(world_order(world, "in", "* late"));
+	world_await(world, "events", " refused - no-conversation: * late\n", 1);
+	(void)world_check_numbers(world, 1);
+	channel_close();
+}
+
+/* A conversation whose thread does not read: refused when there is no more room, each one. */
+static void test_full(void **state)
+{
+	const struct world *world = *state;
+	size_t written = 0, taken = 0;
+	struct place *a, *b;
+	char line[4080];
+
+	(void)memset(line, 'x', sizeof(line) - 1);
+	(void)memcpy(line, "17 ", 3);
+	line[sizeof(line) - 1] = '\0';
+	world_open(world, USEC_NEVER);
+	a = world_place(17);
+	b = world_place(18);
+	for (; written < 40; written++)
+		assert_true(world_order(world, "in", line));
+	/* When this is there, all before it was seen to. */
+	assert_true(world_order(world, "in", "18 on"));
+	assert_string_equal(world_take(b), "on\n");
+	while (taken + world_count(world, "events", " refused 17 full: xxx") < written) {
+		const char *got = world_take(a);
+
+		for (; (got = strchr(got, '\n')) != NULL; got++)
+			taken++;
+	}
+	assert_true(taken < written);
+	assert_int_equal(taken + world_count(world, "events", " refused 17 full: xxx"), written);
+	place_close(a, "end-word", false);
+	place_close(b, "end-word", false);
+	channel_close();
+}
+
+/* Lines at the limit, one byte above it, and one of a megabyte. */
+static void test_long(void **state)
+{
+	const struct world *world = *state;
+	size_t size = (size_t)1024 * 1024;
+	char *line = malloc(size);
+	struct place *place;
+
+	assert_non_null(line);
+	(void)memset(line, 'x', size);
+	(void)memcpy(line, "17 ", 3);
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	line[CHANNEL_LINE_MAX] = '\n';
+	put(world, line, CHANNEL_LINE_MAX + 1);
+	assert_int_equal(strlen(world_take(place)), CHANNEL_LINE_MAX + 1 - 3);
+	line[CHANNEL_LINE_MAX] = 'x';
+	line[CHANNEL_LINE_MAX + 1] = '\n';
+	put(world, line, CHANNEL_LINE_MAX + 2);
+	world_await(world, "events", " refused 17 too-long: xxx", 1);
+	line[CHANNEL_LINE_MAX + 1] = 'x';
+	line[size - 1] = '\n';
+	put(world, line, size);
+	put(world, "17 next\n", 8);
+	assert_string_equal(world_take(place), "next\n");
+	world_await(world, "events", " refused 17 too-long: xxx", 2);
+	world_await(world, "events", " refused ", 2);
+	place_close(place, "end-word", false);
+	channel_close();
+	free(line);
+}
+
+/* A line that nobody ends is refused; what follows is a line of its own. */
+static void test_unfinished(void **state)
+{
+	const struct world *world = *state;
+	struct place *place;
+
+	channel_patience = 20 * USEC_PER_MSEC;
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	put(world, "17 one\n17 tw", 12);
+	assert_string_equal(world_take(place), "one\n");
+	world_await(world, "events", " refused 17 unfinished: tw\n", 1);
+	put(world, "17 three\n", 9);
+	assert_string_equal(world_take(place), "three\n");
+	put(world, "17", 2);
+	world_await(world, "events", " refused - unfinished: 17\n", 1);
+	place_close(place, "end-word", false);
+	channel_close();
+	channel_patience = 2 * USEC_PER_SEC;
+}
+
+/* In pieces, a line is whole when its end is there. */
+static void test_pieces(void **state)
+{
+	const struct world *world = *state;
+	struct place *place;
+
+	channel_patience = USEC_NEVER;
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	for (const char *at = "17 Bonjour\n"; *at != '\0'; at++)
+		put(world, at, 1);
+	assert_string_equal(world_take(place), "Bonjour\n");
+	place_close(place, "end-word", false);
+	channel_close();
+	channel_patience = 2 * USEC_PER_SEC;
+}
+
+/* Many lines, so that the halves of the memory change places again and again. */
+static void test_many(void **state)
+{
+	const struct world *world = *state;
+	const unsigned lines = 20000;
+	struct place *place;
+	unsigned next = 0;
+	char line[64];
+
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	for (unsigned i = 0; i < lines;) {
+		char bytes[8192];
+		size_t used = 0;
+
+		for (int k = 0; k < 100 && i < lines; k++, i++)
+			used += (size_t)snprintf(bytes + used, sizeof(bytes) - used, "17 line %u\n",
+						 i);
+		put(world, bytes, used);
+		while (next < i) {
+			const char *got = world_take(place);
+
+			for (; *got != '\0'; next++) {
+				int n = snprintf(line, sizeof(line), "line %u\n", next);
+
+				assert_int_equal(strncmp(got, line, (size_t)n), 0);
+				got += n;
+			}
+		}
+	}
+	place_close(place, "end-word", false);
+	assert_int_equal(world_count(world, "events", " refused "), 0);
+	channel_close();
+}
+
+/* Somebody puts a file, or a link to one, in the place of a conversation's FIFO. */
+static void replace_in(const struct world *world, bool link)
+{
+	struct place *place;
+
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	assert_int_equal(unlink(world_path(world, "conversations/17/in")), 0);
+	if (link)
+		assert_int_equal(symlink("/etc/hostname", world_path(world, "conversations/17/in")),
+				 0);
+	else
+		close((open)(world_path(world, "conversations/17/in"),
+			     O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	world_await(world, "events", " trouble 17 conversations/17/in was ", 1);
+	assert_int_equal(world_troubles("conversations/17/in was "), 1);
+	assert_true(world_order(world, "in", "17 Bonjour"));
+	assert_string_equal(world_take(place), "Bonjour\n");
+	place_close(place, "end-word", false);
+	/* It is not the channel's to remove. */
+	world_await_path(world, "conversations/17/in", true);
+	channel_close();
+}
+
+static void test_replaced_by_file(void **state)
+{
+	replace_in(*state, false);
+}
+
+static void test_replaced_by_link(void **state)
+{
+	replace_in(*state, true);
+}
+
+/* The same with DIRECTORY/in, which comes back as soon as its name is free. */
+static void test_in_replaced(void **state)
+{
+	const struct world *world = *state;
+	auto_close int fd = -1;
+	struct place *place;
+
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
+	assert_int_equal(rename(world_path(world, "events"), world_path(world, "in")), 0);
+	world_await(world, "events", " trouble - in was replaced", 1);
+	assert_int_equal(write(fd, "17 one\n", 7), 7);
+	assert_string_equal(world_take(place), "one\n");
+	assert_int_equal(unlink(world_path(world, "in")), 0);
+	world_await_path(world, "in", true);
+	assert_true(world_order(world, "in", "17 two"));
+	assert_string_equal(world_take(place), "two\n");
+	assert_int_equal(unlink(world_path(world, "in")), 0);
+	world_await_path(world, "in", true);
+	assert_true(world_order(world, "in", "17 three"));
+	assert_string_equal(world_take(place), "three\n");
+	place_close(place, "end-word", false);
+	channel_close();
+	/* In the way from the beginning. */
+	assert_int_equal(unlink(world_path(world, "in")), 0);
+	assert_int_equal(symlink("/etc/hostname", world_path(world, "in")), 0);
+	world_open(world, USEC_NEVER);
+	world_await(world, "events", " trouble - in: ", 1);
+	assert_int_equal(unlink(world_path(world, "in")), 0);
+	world_await_path(world, "in", true);
+	channel_close();
+}
+
+/* Who waits for a FIFO of a daemon that has gone to be opened is heard by the next one. */
+static void test_left_in(void **state)
+{
+	const struct world *world = *state;
+	auto_close int fd = -1;
+
+	world_open(world, USEC_NEVER);
+	channel_close();
+	fd = open(world_path(world, "in"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(write(fd, "17 before\n", 10), 10);
+	world_open(world, USEC_NEVER);
+	world_await(world, "events", " refused 17 no-conversation: before\n", 1);
+	channel_close();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_routing, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_malformed, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_full, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_long, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_unfinished, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_pieces, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_many, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_replaced_by_file, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_replaced_by_link, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_in_replaced, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_left_in, world_set_up, world_tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
