@@ -1,5 +1,6 @@
 # What Marcel is built on: libsystemd and inih for the daemon, PCRE2 for the patterns of scripts,
-# libedit for the client's line editing, gettext's msgfmt for its languages.
+# libedit for the client's line editing, ncurses for the operator's desk, gettext's msgfmt for their
+# languages.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(Gettext REQUIRED)
@@ -7,6 +8,7 @@ pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd>=252)
 pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
+pkg_check_modules(NCURSESW REQUIRED IMPORTED_TARGET ncursesw)
 
 # Debian's inih can be told at run time not to cut values; upstream's can't, and a value cut
 # short without a word is worse than no build at all.
