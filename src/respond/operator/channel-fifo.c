@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,9 +18,8 @@
 
 #define FLAGS (O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
 
-/* A writer that never stops is left to itself after so many rounds of so many reads. */
-#define ROUNDS_MAX 64
-#define READS_MAX  256
+/* A FIFO may hold a megabyte, and a writer may never stop. */
+#define READS_MAX 256
 
 int fifo_open(int dir, const char *name)
 {
@@ -130,37 +130,47 @@ void fifo_drain(int fd, fifo_line_fn *function, void *context)
 	end_line(&g);
 }
 
-/* Fills FD with NULs to the last byte. Returns how many went in. */
-static size_t fill(int fd)
+/* Fills FD with NULs to the last byte. */
+static void fill(int fd)
 {
-	static const char zeros[4096];
-	size_t filled = 0;
+	static const char zeros[PIPE_BUF];
 	size_t piece = sizeof(zeros);
 
-	while (piece > 0) {
-		ssize_t n = write(fd, zeros, piece);
-
-		if (n > 0)
-			filled += (size_t)n;
-		else if (n == 0 || errno != EINTR)
+	while (piece > 0)
+		if (write(fd, zeros, piece) < 0 && errno != EINTR)
 			piece /= 2;
-	}
-	return filled;
+}
+
+/* Copies all that is in FD into a pipe of its own, and leaves it there. Returns the end to read it
+ * from, or a negative errno. */
+static int copy_all(int fd)
+{
+	auto_close int from = -1, to = -1;
+	int size = fcntl(fd, F_GETPIPE_SZ);
+	int pair[2];
+	int inside = 0;
+
+	if (pipe2(pair, O_NONBLOCK | O_CLOEXEC) < 0)
+		return -errno;
+	from = pair[0];
+	to = pair[1];
+	/* Who may write to a FIFO may also make it larger. */
+	if (size < 0 || (fcntl(to, F_GETPIPE_SZ) < size && fcntl(to, F_SETPIPE_SZ, size) < 0) ||
+	    ioctl(fd, FIONREAD, &inside) < 0)
+		return -errno;
+	if (tee(fd, to, INT_MAX, SPLICE_F_NONBLOCK) != inside)
+		return -ENOBUFS;
+	return take_fd(&from);
 }
 
 void fifo_finish(int fd, fifo_line_fn *function, void *context)
 {
-	struct gathering g = {.function = function, .context = context};
+	struct gathering g = {.function = function, .context = context, .no_zeros = true};
+	auto_close int copy = -1;
 
-	for (int round = 0; round < ROUNDS_MAX; round++) {
-		int inside = 0;
-		size_t filled;
-
-		drain(fd, &g);
-		filled = fill(fd);
-		if (ioctl(fd, FIONREAD, &inside) < 0 || (size_t)inside == filled)
-			break;
-		g.no_zeros = true;
-	}
+	fill(fd);
+	copy = copy_all(fd);
+	/* Without a copy this comes next: only what is written from here on is lost. */
+	drain(copy >= 0 ? copy : fd, &g);
 	end_line(&g);
 }

@@ -4,9 +4,9 @@
  *
  * NOTE ON THE LAST LINE. Whoever has a FIFO open may write at any moment, also in the one between
  * our finding it empty and our closing it; that line would be gone without a word. So fifo_finish()
- * fills the FIFO up: if it then holds as many bytes as went in, nobody else's are there, and nobody
- * can add any before it is closed. A writer that waits for room then gets EPIPE. That holds if
- * nobody else reads it or keeps it open (the vault).
+ * does not empty the FIFO but fills it up: then nobody can add anything, and a copy (tee(2)) shows
+ * all that there will ever be. When it is closed, a writer that waits for room gets EPIPE. That
+ * holds if nobody else reads it or keeps it open (the vault).
  *
  * Any thread, but one at a time for one FIFO.
  */

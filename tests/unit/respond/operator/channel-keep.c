@@ -130,7 +130,7 @@ static void live(const struct world *world, struct store *s, life_fn *life)
 	pid_t child;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	child = fork();
+	child = world_fork();
 	if (child == 0) {
 		to_store = pair[1];
 		for (size_t i = 0; i < s->n; i++)
@@ -245,8 +245,11 @@ static void half_a_line(const struct world *world)
 	auto_close int fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
 	struct place *place = world_place(17);
 
-	assert_int_equal(write(fd, "17 one\n17 tw", 12), 12);
+	/* What comes last may come twice if the process is killed: here, a refusal. */
+	assert_int_equal(write(fd, "17 one\n99 x\n17 tw", 17), 17);
 	assert_string_equal(world_take(place), "one\n");
+	while (world_count(world, "events", " refused 99 ") == 0)
+		(void)poll(NULL, 0, 1);
 }
 
 static void half_a_line_and_die(const struct world *world)
@@ -259,7 +262,7 @@ static void other_half(const struct world *world)
 {
 	auto_close int fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
 
-	assert_int_equal(write(fd, "o\n17 three\n", 11), 11);
+	assert_int_equal(write(fd, "o\n", 2), 2);
 	assert_string_equal(world_take(find(17, false)), "two\n");
 }
 
@@ -435,10 +438,10 @@ static void test_race(void **state)
 		written += writers[i].written;
 	}
 	channel_close();
-	/* A read may end in the middle of a line, whose rest is refused: one more. */
+	/* A line of which a read took only the beginning is refused in two parts. */
 	read_lines += world_count(world, "events.1", " refused 17 no-conversation: ") +
 		      world_count(world, "events", " refused 17 no-conversation: ");
-	assert_true(read_lines == written || read_lines == written + 1);
+	assert_in_range(read_lines, written, written + 2);
 }
 
 int main(void)

@@ -114,6 +114,17 @@ int world_tear_down(void **state)
 	return r;
 }
 
+pid_t world_fork(void)
+{
+	static char abort_at_once[] = "CMOCKA_TEST_ABORT=1";
+	pid_t child = fork();
+
+	/* The library would go on with the next test otherwise. */
+	if (child == 0 && putenv(abort_at_once) != 0)
+		_exit(2);
+	return child;
+}
+
 const char *world_path(const struct world *world, const char *path)
 {
 	static _Thread_local char paths[4][256];

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -27,6 +28,9 @@ struct world {
 /* A cmocka setup and teardown: *STATE is a struct world. */
 int world_set_up(void **state);
 int world_tear_down(void **state);
+
+/* As fork(2); a failed assertion ends the child. */
+pid_t world_fork(void);
 
 /* The whole of the file PATH in the channel's directory (static, of this thread); "" if it can't be
  * read. */

@@ -316,7 +316,7 @@ static void test_no_permission(void **state)
 	pid_t child;
 
 	assert_int_equal(chmod(world->root, 0500), 0);
-	child = fork();
+	child = world_fork();
 	if (child == 0)
 		be_nobody(world);
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -334,7 +334,7 @@ static void test_two_daemons(void **state)
 	pid_t child;
 
 	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	child = fork();
+	child = world_fork();
 	if (child == 0) {
 		(void)read(go[0], &byte, 1);
 		world_open(world, USEC_NEVER);
