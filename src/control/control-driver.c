@@ -3,7 +3,8 @@
  *
  * busctl, and whatever else takes every socket for a bus, says Hello first and asks who is there.
  * On a connection of two there is us (org.marceld.Marcel1, :1.0) and the peer (:1.1). Matches are
- * taken and ignored: whoever subscribes gets all signals.
+ * taken and ignored: whoever subscribes gets all signals. So does a monitor: it sees what it would
+ * see as a subscriber.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -11,7 +12,8 @@
 
 #include "control/control-priv.h"
 
-#define DRIVER "org.freedesktop.DBus"
+#define DRIVER      "org.freedesktop.DBus"
+#define DRIVER_PATH "/org/freedesktop/DBus"
 
 static bool is_ours(const char *name)
 {
@@ -82,6 +84,34 @@ static int on_match(sd_bus_message *call, void *context, sd_bus_error *error)
 	return sd_bus_reply_method_return(call, NULL);
 }
 
+/* A monitor is one as soon as it has lost its name. */
+static int on_become_monitor(sd_bus_message *call, void *context, sd_bus_error *error)
+{
+	struct client *peer = context;
+	sd_bus_message *lost = NULL;
+	int r = sd_bus_reply_method_return(call, NULL);
+
+	(void)error;
+	if (r >= 0)
+		r = sd_bus_message_new_signal(peer->bus, &lost, DRIVER_PATH, DRIVER, "NameLost");
+	if (r >= 0)
+		r = sd_bus_message_set_sender(lost, DRIVER);
+	if (r >= 0)
+		r = sd_bus_message_append_basic(lost, 's', CONTROL_PEER_NAME);
+	if (r >= 0)
+		r = sd_bus_send(peer->bus, lost, NULL);
+	(void)sd_bus_message_unref(lost);
+	peer->subscribed = true;
+	events_update(peer->control);
+	return r < 0 ? r : 1;
+}
+
+static const sd_bus_vtable monitoring[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD("BecomeMonitor", "asu", "", on_become_monitor, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END,
+};
+
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD("Hello", "", "s", on_hello, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -97,6 +127,10 @@ static const sd_bus_vtable vtable[] = {
 
 int driver_show(struct client *peer)
 {
-	return sd_bus_add_object_vtable(peer->bus, NULL, "/org/freedesktop/DBus", DRIVER, vtable,
-					peer);
+	int r = sd_bus_add_object_vtable(peer->bus, NULL, DRIVER_PATH, DRIVER, vtable, peer);
+
+	if (r >= 0)
+		r = sd_bus_add_object_vtable(peer->bus, NULL, DRIVER_PATH, DRIVER ".Monitoring",
+					     monitoring, peer);
+	return r;
 }

@@ -14,8 +14,8 @@
 #include "base/text.h"
 #include "control/control-priv.h"
 
-/* Replies that may wait for a client before it gets no more big ones. */
-#define BIG_REPLIES_MAX 2
+/* Replies that may wait for the bus to read them before there are no more big ones. */
+#define BIG_REPLIES_MAX 32
 
 /* Appends TEXT, in so many bytes as a field of struct watch_view may have, escaped. */
 static int append_text(sd_bus_message *message, const char *text)
@@ -120,12 +120,13 @@ static int finish(sd_bus_message *reply, int r)
 	return r < 0 ? r : 1;
 }
 
-/* Whether CLIENT has not read the big replies it got yet; then ERROR says so. */
+/* Whether the bus does not take what it got already; then ERROR says so. Of peers the guard sees to
+ * it. */
 static bool is_behind(const struct client *client, sd_bus_error *error)
 {
-	if (client_backlog(client) <= BIG_REPLIES_MAX)
+	if (client->peer || client_backlog(client) <= BIG_REPLIES_MAX)
 		return false;
-	(void)sd_bus_error_setf(error, CONTROL_ERROR "Busy", "Read the last answers first");
+	(void)sd_bus_error_setf(error, CONTROL_ERROR "Busy", "Too many answers are on their way");
 	return true;
 }
 

@@ -327,7 +327,10 @@ void orders_reloaded(struct control *control, int result, const char *text)
 	/* By a signal, not by us. */
 	if (!control->reloading)
 		return;
-	if (result < 0)
+	if (result == -ESHUTDOWN)
+		(void)sd_bus_error_set(&error, CONTROL_ERROR "NotPossible",
+				       "The daemon is about to end");
+	else if (result < 0)
 		(void)sd_bus_error_set(&error, CONTROL_ERROR "BadConfiguration",
 				       lines != NULL && lines[0] != '\0'
 					       ? lines

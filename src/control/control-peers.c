@@ -3,7 +3,8 @@
  *
  * Who may connect is said by the socket's group and mode alone; under PrivateUsers= nobody can be
  * told from anybody else, so whatever peers say of themselves is believed. There are at most
- * CLIENTS_MAX of them, each of which must soon show that it speaks D-Bus.
+ * CLIENTS_MAX of them, each of which must soon show that it speaks D-Bus, and what they send comes
+ * to us through a guard (control-guard.h).
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -14,6 +15,8 @@
 
 /* Accepted in one go. */
 #define PEERS_AT_ONCE 8
+/* Messages that may wait for a peer to read them before the next one of its own is taken. */
+#define ANSWERS_UNREAD_MAX 1
 /* Before another try when descriptors or memory are short. */
 #define SHORTAGE_PAUSE USEC_PER_SEC
 
@@ -28,26 +31,51 @@ static int on_patience(sd_event_source *source, uint64_t usec, void *context)
 	return 0;
 }
 
-/* Lets BUS, which is owned by whoever calls, talk through FD, which is owned from now on. */
-static int prepare(sd_bus *bus, int fd)
+static void on_fault(void *context)
+{
+	client_drop(context);
+}
+
+/* Connects PEER, which is not started, to FD, which is owned from now on. */
+static int connect_bus(struct client *peer, int fd)
+{
+	int inner;
+	int r = guard_new(peer->control->loop, fd, on_fault, peer, &inner, &peer->guard);
+
+	if (r >= 0) {
+		r = sd_bus_set_fd(peer->bus, inner, fd);
+		if (r < 0)
+			close_fd(&inner);
+	}
+	if (r < 0)
+		close_fd(&fd);
+	return r;
+}
+
+static int prepare(struct client *peer, int fd)
 {
 	sd_id128_t id;
-	int r = sd_bus_set_fd(bus, fd, fd);
+	int r = connect_bus(peer, fd);
 
-	if (r < 0) {
-		close_fd(&fd);
-		return r;
-	}
-	r = sd_id128_randomize(&id);
 	if (r >= 0)
-		r = sd_bus_set_server(bus, true, id);
+		r = sd_id128_randomize(&id);
 	if (r >= 0)
-		r = sd_bus_set_anonymous(bus, true);
+		r = sd_bus_set_server(peer->bus, true, id);
+	if (r >= 0)
+		r = sd_bus_set_anonymous(peer->bus, true);
 	/* Nobody has a descriptor for us. */
 	if (r >= 0)
-		r = sd_bus_negotiate_fds(bus, false);
+		r = sd_bus_negotiate_fds(peer->bus, false);
 	if (r >= 0)
-		r = sd_bus_set_description(bus, "marcel-peer");
+		r = sd_bus_set_description(peer->bus, "marcel-peer");
+	if (r >= 0)
+		r = driver_show(peer);
+	if (r >= 0)
+		r = client_start(peer);
+	if (r >= 0)
+		r = sd_event_add_time(peer->control->loop, &peer->patience, CLOCK_MONOTONIC,
+				      clock_deadline(clock_now(), CLIENT_PATIENCE), 0, on_patience,
+				      peer);
 	return r;
 }
 
@@ -58,28 +86,28 @@ static int admit(struct control *control, int fd)
 	sd_bus *bus;
 	int r = sd_bus_new(&bus);
 
+	if (r >= 0)
+		r = client_new(control, bus, true, &peer);
 	if (r < 0) {
 		close_fd(&fd);
 		return r;
 	}
-	r = prepare(bus, fd);
-	if (r < 0) {
-		(void)sd_bus_unref(bus);
-		return r;
-	}
-	r = client_new(control, bus, true, &peer);
-	if (r < 0)
-		return r;
-	r = driver_show(peer);
-	if (r >= 0)
-		r = client_start(peer);
-	if (r >= 0)
-		r = sd_event_add_time(control->loop, &peer->patience, CLOCK_MONOTONIC,
-				      clock_deadline(clock_now(), CLIENT_PATIENCE), 0, on_patience,
-				      peer);
+	r = prepare(peer, fd);
 	if (r < 0)
 		client_drop(peer);
 	return r;
+}
+
+/* Runs after whatever else has happened. */
+static int on_post(sd_event_source *source, void *context)
+{
+	struct control *control = context;
+
+	(void)source;
+	for (struct client *peer = control->clients; peer != NULL; peer = peer->next)
+		if (peer->guard != NULL && !peer->dropped)
+			guard_go_on(peer->guard, client_backlog(peer) <= ANSWERS_UNREAD_MAX);
+	return 0;
 }
 
 /* Leaves clients waiting for a moment. */
@@ -136,6 +164,8 @@ int peers_start(struct control *control)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(control->on_room, SD_EVENT_OFF);
 	if (r >= 0)
+		r = sd_event_add_post(control->loop, &control->on_post, on_post, control);
+	if (r >= 0)
 		r = sd_event_add_io(control->loop, &control->on_peer, control->socket.fd, EPOLLIN,
 				    on_peer, control);
 	return r < 0 ? r : 0;
@@ -144,5 +174,6 @@ int peers_start(struct control *control)
 void peers_stop(struct control *control)
 {
 	control->on_peer = sd_event_source_disable_unref(control->on_peer);
+	control->on_post = sd_event_source_disable_unref(control->on_post);
 	control->on_room = sd_event_source_disable_unref(control->on_room);
 }

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "control/control-facts.h"
+#include "control/control-guard.h"
 #include "control/control-socket.h"
 #include "control/control.h"
 
@@ -51,6 +52,7 @@ struct client {
 	sd_bus *bus;
 	sd_event_source *patience; /* peers: until they have shown that they speak D-Bus */
 	bool peer;
+	struct guard *guard;       /* peers */
 	bool subscribed;           /* peers */
 	sd_bus_track *subscribers; /* on the bus */
 	bool dropped;
@@ -108,6 +110,7 @@ struct control {
 	/* Peers. */
 	sd_event_source *on_peer;
 	sd_event_source *on_room; /* it may be that peers can be taken again */
+	sd_event_source *on_post; /* something has happened */
 	unsigned peers;
 	usec_t told_deaf; /* when it was last recorded that one does not read */
 
@@ -165,8 +168,6 @@ void events_update(struct control *control);
 int events_on_watch(sd_event_source *source, int fd, uint32_t revents, void *context);
 const char *events_text(char buffer[], size_t size, const struct watch_event *event,
 			const char *text);
-/* The signals of the object, as sd-bus describes them. */
-
 /* control-peers.c: takes peers from the socket, from now on / no more. */
 int peers_start(struct control *control);
 void peers_stop(struct control *control);

@@ -71,6 +71,7 @@ static void client_free(struct client *client)
 	if (client == control->bus)
 		bus_lost(control);
 	(void)sd_event_source_disable_unref(client->patience);
+	guard_free(client->guard);
 	(void)sd_bus_track_unref(client->subscribers);
 	/* Without flushing: that would wait for whoever does not read. */
 	sd_bus_close(client->bus);
@@ -115,6 +116,8 @@ static int on_message(sd_bus_message *message, void *context, sd_bus_error *erro
 		client_drop(client);
 		return 0;
 	}
+	if (client->guard != NULL)
+		guard_count(client->guard);
 	if (client->dropped)
 		return 1;
 	/* It asks and asks and reads no answer. */
