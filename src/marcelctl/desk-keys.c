@@ -202,6 +202,7 @@ static bool function_key(struct desk *desk, const struct key *key)
 		return false;
 	if (key->code == KEY_F(1)) {
 		desk->help = true;
+		desk->help_top = 0;
 	} else if (key->code == KEY_F(2)) {
 		switch_focus(desk);
 	} else if (key->code == KEY_F(8)) {
@@ -333,7 +334,7 @@ static void list_key(struct desk *desk, const struct key *key)
 	else if (!key->is_key && key->code == L'/')
 		desk_act_ask(desk, ASK_SEARCH);
 	else if (!key->is_key && key->code == L'?')
-		desk->help = true;
+		(void)function_key(desk, &(struct key){.code = KEY_F(1), .is_key = true});
 	else if (!key->is_key && key->code == L'q')
 		desk_act_quit(desk);
 }
@@ -361,6 +362,15 @@ static void paste_key(struct desk *desk, const struct key *key)
 		type_key(desk, &text);
 }
 
+/* A key while the help is shown. */
+static void help_key(struct desk *desk, const struct key *key)
+{
+	if (key->is_key && key->code == KEY_NPAGE)
+		desk->help_top = desk->help_top < 12 ? desk->help_top + 4 : 0;
+	else
+		desk->help = false;
+}
+
 static void do_key(struct desk *desk, const struct key *key)
 {
 	desk->status[0] = '\0';
@@ -374,7 +384,7 @@ static void do_key(struct desk *desk, const struct key *key)
 	if (desk->pasting) {
 		paste_key(desk, key);
 	} else if (desk->help) {
-		desk->help = false;
+		help_key(desk, key);
 	} else if (desk->question != ASK_NOTHING) {
 		answer_by(desk, key);
 	} else if (!function_key(desk, key) && !alt_key(desk, key) && !control_key(desk, key)) {

@@ -35,6 +35,8 @@
 #define ROWS_LEAST    6
 #define COLUMNS_LEAST 24
 #define TWO_PANES     60 /* columns */
+#define WITH_PREVIEW  48 /* columns of the list */
+#define PEER_COLUMNS  21
 
 static SCREEN *screen;
 static bool coloured;
@@ -194,11 +196,11 @@ static unsigned put_string(int y, int x, int columns, const char *text)
 
 static unsigned list_columns(void)
 {
-	const int columns = COLS * 3 / 8;
+	const int columns = COLS * 2 / 5;
 
 	if (COLS < TWO_PANES)
 		return (unsigned)COLS;
-	return columns < 26 ? 26 : columns > 42 ? 42 : (unsigned)columns;
+	return columns < 26 ? 26 : columns > 72 ? 72 : (unsigned)columns;
 }
 
 bool desk_view_shows_list(const struct desk *desk)
@@ -241,6 +243,32 @@ static const char *who_answers(const struct desk_talk *talk)
 	return desk_talk_held(talk) ? _("you") : desk_talk_speaker(talk);
 }
 
+/* The columns of the largest number. */
+static int number_columns(const struct desk_model *model)
+{
+	uint64_t number = model->talks[model->count - 1]->number;
+	int columns = 1;
+
+	while (number > 9) {
+		number /= 10;
+		columns++;
+	}
+	return columns > 2 ? columns : 2;
+}
+
+/* What was said last, as far as it is known. */
+static void draw_preview(const struct desk_talk *talk, int y, int x, int columns)
+{
+	size_t at = talk->count;
+
+	while (at > 0 && talk->lines[at - 1].who == '-')
+		at--;
+	if (at == 0)
+		return;
+	x += (int)put_string(y, x, columns, talk->lines[at - 1].who == 'C' ? "C> " : "S> ");
+	(void)put_string(y, x, columns - 3, talk->lines[at - 1].text);
+}
+
 /*
  * One talk of the list: which is open, whether there is something unread, number, peer, who
  * answers, and how long it has waited.
@@ -266,13 +294,20 @@ static void draw_entry(const struct desk *desk, const struct desk_talk *talk, in
 		(void)mvaddnwstr(y, 0, L"▸", 1);
 	if (talk->unread > 0)
 		(void)mvaddnwstr(y, 1, L"●", 1);
-	x = 2 + snprintf(number, sizeof(number), "%4" PRIu64 " ", talk->number);
-	(void)put_string(y, 2, columns - 2, number);
+	x = 2 + number_columns(&desk->model);
+	(void)snprintf(number, sizeof(number), "%" PRIu64, talk->number);
+	(void)put_string(y, x - (int)strlen(number), (int)strlen(number), number);
+	x++;
 	/* From the right: the age, who answers; the peer has the rest, and its end tells more. */
 	(void)put_string(y, columns - (int)strlen(age) - 1, (int)strlen(age), age);
+	(void)put_string(y, columns - 11, 6, who_answers(talk));
 	width = columns - x - 12;
 	if (width < 4)
 		return;
+	if (columns >= WITH_PREVIEW) {
+		draw_preview(talk, y, x + PEER_COLUMNS + 1, width - PEER_COLUMNS - 1);
+		width = PEER_COLUMNS;
+	}
 	cut = desk_fit_end(peer, strlen(peer), (unsigned)width);
 	if (cut > 0) {
 		cut = desk_fit_end(peer, strlen(peer), (unsigned)width - 1);
@@ -280,7 +315,6 @@ static void draw_entry(const struct desk *desk, const struct desk_talk *talk, in
 		width--;
 	}
 	(void)put_string(y, x, width, peer + cut);
-	(void)put_string(y, columns - 11, 6, who_answers(talk));
 }
 
 static void draw_list(struct desk *desk, int columns)
@@ -328,35 +362,40 @@ static void draw_title(const struct desk_talk *talk, const struct desk_pane *pan
 	draw_bar(0, pane->x, (int)pane->columns, title);
 }
 
-static void draw_help(const struct desk_pane *pane)
+static void draw_help(size_t top)
 {
 	static const char *const keys[][2] = {
 		{"Enter", N_("send the line, as the answer to the turn before it")},
-		{"Tab", N_("next conversation that waits (Shift-Tab: the one before)")},
-		{"Alt-Up Alt-Down", N_("next conversation in the list; Alt-1...9: that one")},
-		{"Esc F2", N_("to the list and back; there: arrows, Enter, / ? q")},
-		{"PgUp PgDn", N_("scroll; Alt-End: down to the newest")},
-		{"Alt-n Alt-p", N_("answer another open turn, or all at once")},
-		{"^T ^G", N_("take the conversation; give it back")},
+		{"Alt-n Alt-p", N_("answer another open turn, or all of them at once")},
+		{"Tab Shift-Tab", N_("the next conversation that waits, or the one before")},
+		{"Alt-Down Alt-Up", N_("the next conversation in the list, or the one before")},
+		{"Alt-1 ... Alt-9", N_("the first nine of the list")},
+		{"Esc F2", N_("to the list and back; there also arrows, Enter, /, q")},
+		{"^T", N_("take the conversation from whoever answers")},
+		{"^G", N_("give it back, or to another one (Tab: whom)")},
 		{"^X", N_("close the conversation")},
-		{"^F", N_("search; again: further up")},
-		{"Up Down", N_("lines typed before")},
-		{"^A ^E ^W ^U ^K ^Y", N_("edit as in Emacs; Alt-b, Alt-f: words")},
-		{"F8", N_("bell on or off")},
-		{"^L ^Z ^C", N_("draw again, suspend, quit")},
-		{"/close /note ...", N_("orders: see marcel-operator(7); // is a slash")},
+		{"PgUp PgDn Alt-End", N_("scroll; down to the newest")},
+		{"^F", N_("search; ^F Enter: further up")},
+		{"Up Down", N_("lines that were typed before")},
+		{"^A ^E Alt-b Alt-f", N_("to the beginning, the end, words to the left and right")},
+		{"^W Alt-d ^U ^K ^Y", N_("cut words, or all to the left or right; put back")},
+		{"F8 ^L ^Z", N_("bell on or off, draw again, suspend")},
+		{"^C", N_("quit")},
+		{"/close /note TEXT", N_("orders, see marcel-operator(7); // begins with a slash")},
 	};
-	const int wide = (int)pane->columns > 50 ? 19 : 0;
+	const size_t n = sizeof(keys) / sizeof(keys[0]);
+	const int text = COLS >= TWO_PANES ? 22 : 0;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && i < pane->rows; i++) {
-		const int y = pane->y + (int)i;
-		int x = pane->x + 1;
+	draw_bar(0, 0, COLS, _("The keys of the desk"));
+	for (size_t i = 0; top + i < n && (int)i < LINES - 4; i++) {
+		const int y = (int)i + 1;
+		int x = 1;
 
 		desk_view_look(LOOK_WAITING);
-		x += (int)put_string(y, x, (int)pane->columns - 1, keys[i][0]);
+		x += (int)put_string(y, x, COLS - 1, keys[top + i][0]);
 		desk_view_look(LOOK_PLAIN);
-		x = wide > 0 ? pane->x + wide : x + 1;
-		(void)put_string(y, x, pane->x + (int)pane->columns - x, _(keys[i][1]));
+		x = text > 0 ? text : x + 1;
+		(void)put_string(y, x, COLS - x, _(keys[top + i][1]));
 	}
 }
 
@@ -481,7 +520,9 @@ static void draw_keys(const struct desk *desk, const struct desk_talk *talk)
 	const char *text = _("F1 help  Tab next  Esc list  ^T take  ^G give  ^X close  ^F search  "
 			     "^C quit");
 
-	if (desk->question != ASK_NOTHING)
+	if (desk->help)
+		text = _("PgDn: more  any other key: back");
+	else if (desk->question != ASK_NOTHING)
 		text = desk->question >= ASK_GIVE ? _("Enter: go  Esc: leave it")
 						  : _("y: yes  n, Esc: no");
 	else if (desk->focus == FOCUS_LIST)
@@ -502,6 +543,22 @@ static void draw_small(void)
 	(void)refresh();
 }
 
+static void draw_panes(struct desk *desk, const struct desk_talk *talk,
+		       const struct desk_pane *pane)
+{
+	if (desk_view_shows_list(desk))
+		draw_list(desk, (int)list_columns());
+	if (COLS >= TWO_PANES) {
+		(void)mvvline_set(1, pane->x - 1, WACS_VLINE, (int)pane->rows);
+		draw_bar(0, pane->x - 1, 1, "");
+	}
+	if (!desk_view_shows_dialogue(desk))
+		return;
+	draw_title(talk, pane);
+	if (talk != NULL)
+		desk_dialogue_draw(desk, talk, pane);
+}
+
 void desk_view_draw(struct desk *desk)
 {
 	const struct desk_pane pane = desk_view_pane(desk);
@@ -515,19 +572,10 @@ void desk_view_draw(struct desk *desk)
 	}
 	desk_view_look(LOOK_PLAIN);
 	(void)erase();
-	if (desk_view_shows_list(desk))
-		draw_list(desk, (int)list_columns());
-	if (COLS >= TWO_PANES)
-		(void)mvvline_set(1, pane.x - 1, WACS_VLINE, (int)pane.rows);
-	if (desk_view_shows_dialogue(desk) || desk->help) {
-		if (COLS >= TWO_PANES)
-			draw_bar(0, pane.x - 1, 1, "");
-		draw_title(talk, &pane);
-		if (desk->help)
-			draw_help(&pane);
-		else if (talk != NULL)
-			desk_dialogue_draw(desk, talk, &pane);
-	}
+	if (desk->help)
+		draw_help(desk->help_top);
+	else
+		draw_panes(desk, talk, &pane);
 	draw_status(desk);
 	draw_keys(desk, talk);
 	draw_input(desk, talk, &x);

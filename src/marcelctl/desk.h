@@ -51,6 +51,7 @@ struct desk {
 	size_t below;      /* lines that came there meanwhile */
 	size_t list_top;   /* the first in the list that is shown */
 	bool help;
+	size_t help_top;
 	bool pasting;
 	bool silent; /* no bell */
 	bool over;

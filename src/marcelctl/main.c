@@ -17,6 +17,8 @@
 #include "marcelctl/verb.h"
 
 static const struct verb verbs[] = {
+	{NULL, "desk", N_("[--plain] [--no-bell]"),
+	 N_("answer all of them on a full screen, or one after another"), verb_desk},
 	{"script", "check", N_("[--strict] FILE..."), N_("tell what is wrong with scripts"),
 	 verb_script_check},
 	{"script", "try", N_("[--explain] [--fast] FILE"), N_("talk to a script, without a server"),

@@ -36,3 +36,4 @@ int verb_script_try(int argc, char **argv);
 int verb_script_test(int argc, char **argv);
 int verb_script_from_journal(int argc, char **argv);
 int verb_script_record(int argc, char **argv);
+int verb_desk(int argc, char **argv);

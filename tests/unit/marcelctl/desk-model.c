@@ -1,0 +1,399 @@
+/* What the desk knows: order, open turns, dialogues, merging, and the way of a line. */
+#include <locale.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "marcelctl/desk-model.h"
+
+#define MINUTE (60 * USEC_PER_SEC)
+#define NOW    (1000000 * USEC_PER_SEC)
+
+/* A conversation of the list, whose texts belong to it for a moment. */
+static struct link_conversation listed(uint64_t number, const char *responder, uint64_t waiting,
+				       uint64_t since)
+{
+	static char id[33];
+	static char peer[] = "127.0.0.1:4711";
+	static char listener[] = "tcp";
+	static char name[32];
+	static char nothing[] = "";
+
+	(void)snprintf(id, sizeof(id), "%032d", (int)number);
+	(void)snprintf(name, sizeof(name), "%s", responder);
+	return (struct link_conversation){.number = number,
+					  .id = id,
+					  .peer = peer,
+					  .listener = listener,
+					  .responder = name,
+					  .speaker = nothing,
+					  .suspended = nothing,
+					  .opened = NOW,
+					  .waiting = waiting,
+					  .waiting_since = since};
+}
+
+static struct desk_talk *add(struct desk_model *model, uint64_t number, const char *responder,
+			     uint64_t waiting, uint64_t since)
+{
+	const struct link_conversation one = listed(number, responder, waiting, since);
+	struct desk_talk *talk = desk_model_listed(model, &one);
+
+	assert_non_null(talk);
+	return talk;
+}
+
+static struct desk_talk *say(struct desk_model *model, uint64_t number, uint64_t time,
+			     const char *who, uint64_t turn, const char *text)
+{
+	const struct link_event event = {.name = "Message",
+					 .number = number,
+					 .time = time,
+					 .direction = who,
+					 .turn = turn,
+					 .text = text};
+
+	return desk_model_said(model, &event, false);
+}
+
+static struct desk_talk *past(struct desk_model *model, uint64_t number, uint64_t time,
+			      const char *who, uint64_t turn, const char *text)
+{
+	const struct link_event event = {.name = "Message",
+					 .number = number,
+					 .time = time,
+					 .direction = who,
+					 .turn = turn,
+					 .text = text};
+
+	return desk_model_said(model, &event, true);
+}
+
+static void tell(struct desk_model *model, const char *name, uint64_t number, uint64_t turn,
+		 const char *text)
+{
+	const struct link_event event = {.name = name,
+					 .number = number,
+					 .turn = turn,
+					 .text = text};
+
+	(void)desk_model_event(model, &event, NOW);
+}
+
+/* The N numbers are these, each with a space behind it. */
+static void expect_numbers(const uint64_t *numbers, size_t n, const char *wanted)
+{
+	char *seen = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&seen, &size);
+
+	assert_non_null(file);
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(file, "%d ", (int)numbers[i]);
+	assert_int_equal(fclose(file), 0);
+	assert_string_equal(seen, wanted);
+	free(seen);
+}
+
+static void expect_order(struct desk_model *model, const char *wanted)
+{
+	uint64_t numbers[16];
+
+	desk_model_tidy(model, 0);
+	assert_true(model->count <= 16);
+	for (size_t i = 0; i < model->count; i++)
+		numbers[i] = model->order[i]->number;
+	expect_numbers(numbers, model->count, wanted);
+}
+
+static void expect_open(const struct desk_talk *talk, const char *wanted)
+{
+	expect_numbers(talk->open, talk->n_open, wanted);
+}
+
+static void who_waits_longest_is_first(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+
+	(void)state;
+	(void)add(&model, 5, "fifo", 0, 0);
+	(void)add(&model, 3, "fifo", 1, NOW - 1 * MINUTE);
+	(void)add(&model, 4, "fifo", 1, NOW - 2 * MINUTE);
+	(void)add(&model, 1, "echo", 0, 0);
+	expect_order(&model, "4 3 1 5 ");
+	assert_int_equal(desk_model_waiting(&model), 2);
+	assert_int_equal(desk_model_next_waiting(&model, 1, false), 4);
+	assert_int_equal(desk_model_next_waiting(&model, 4, false), 3);
+	assert_int_equal(desk_model_next_waiting(&model, 3, false), 4);
+	assert_int_equal(desk_model_next_waiting(&model, 1, true), 3);
+	tell(&model, "Waiting", 4, 0, NULL);
+	tell(&model, "Waiting", 3, 0, NULL);
+	expect_order(&model, "1 3 4 5 ");
+	assert_int_equal(desk_model_next_waiting(&model, 1, false), 0);
+	desk_model_done(&model);
+}
+
+static void turns_open_and_are_answered(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 0, 0);
+
+	(void)state;
+	assert_int_equal(desk_talk_target(talk), 0);
+	(void)say(&model, 1, NOW, "C", 1, "un");
+	tell(&model, "Waiting", 1, 1, NULL);
+	(void)say(&model, 1, NOW + 1, "C", 2, "deux");
+	(void)say(&model, 1, NOW + 2, "C", 3, "trois");
+	expect_open(talk, "1 2 3 ");
+	assert_int_equal(talk->waiting_since, NOW);
+	assert_int_equal(talk->unread, 3);
+	/* Who is absent says so, and the message waits. */
+	(void)say(&model, 1, NOW + 3, "S", 3, "personne");
+	expect_open(talk, "1 2 3 ");
+	tell(&model, "Waiting", 1, 3, NULL);
+	expect_open(talk, "3 ");
+	assert_int_equal(talk->waiting_since, NOW + 2);
+	tell(&model, "Waiting", 1, 0, NULL);
+	expect_open(talk, "");
+	desk_model_done(&model);
+}
+
+static void nothing_is_open_where_a_script_answers(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "script", 0, 0);
+
+	(void)state;
+	assert_false(desk_talk_held(talk));
+	(void)say(&model, 1, NOW, "C", 1, "un");
+	expect_open(talk, "");
+	tell(&model, "Switched", 1, 0, "fifo");
+	assert_true(desk_talk_held(talk));
+	(void)say(&model, 1, NOW, "C", 2, "deux");
+	expect_open(talk, "2 ");
+	tell(&model, "Switched", 1, 0, "script");
+	assert_false(desk_talk_held(talk));
+	expect_open(talk, "");
+	desk_model_done(&model);
+}
+
+static void a_script_lets_an_operator_answer(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct link_conversation one = listed(1, "script", 0, 0);
+	static char speaker[] = "fifo";
+
+	(void)state;
+	one.speaker = speaker;
+	assert_true(desk_talk_held(desk_model_listed(&model, &one)));
+	assert_string_equal(desk_talk_speaker(desk_model_find(&model, 1)), "fifo");
+	desk_model_done(&model);
+}
+
+static void the_past_finds_its_place_once(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 2, NOW);
+
+	(void)state;
+	assert_non_null(say(&model, 1, NOW + 5, "C", 3, "trois"));
+	assert_non_null(past(&model, 1, NOW + 1, "C", 1, "un"));
+	assert_non_null(past(&model, 1, NOW + 3, "C", 2, "deux"));
+	assert_non_null(past(&model, 1, NOW + 2, "S", 1, "oui"));
+	assert_null(past(&model, 1, NOW + 5, "C", 3, "trois"));
+	assert_null(say(&model, 1, NOW + 5, "C", 3, "trois"));
+	assert_int_equal(talk->count, 4);
+	assert_string_equal(talk->lines[0].text, "un");
+	assert_string_equal(talk->lines[1].text, "oui");
+	assert_string_equal(talk->lines[2].text, "deux");
+	assert_string_equal(talk->lines[3].text, "trois");
+	assert_int_equal(talk->unread, 1);
+	expect_open(talk, "2 3 ");
+	assert_int_equal(desk_talk_search(talk, talk->count, "U", 1), 2);
+	assert_int_equal(desk_talk_search(talk, 1, "U", 1), 1);
+	assert_int_equal(desk_talk_search(talk, 0, "deux", 4), -1);
+	desk_model_done(&model);
+}
+
+static void dialogues_are_bounded(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 0, 0);
+	char text[4097];
+
+	(void)state;
+	for (uint64_t i = 0; i < DESK_LINES_MAX + 7; i++)
+		(void)say(&model, 1, NOW + i, "S", i, "x");
+	assert_int_equal(talk->count, DESK_LINES_MAX);
+	assert_int_equal(talk->lines[0].turn, 7);
+	memset(text, 'y', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (uint64_t i = 0; i < 100; i++)
+		(void)say(&model, 1, 2 * NOW + i, "S", i, text);
+	assert_true(talk->bytes <= DESK_BYTES_MAX);
+	assert_int_equal(talk->count, DESK_BYTES_MAX / 4096);
+	desk_model_done(&model);
+}
+
+static void what_lives_on_keeps_what_was_said_and_typed(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 0, 0);
+	struct link_conversation other;
+
+	(void)state;
+	(void)add(&model, 2, "fifo", 1, NOW);
+	(void)say(&model, 1, NOW, "C", 1, "un");
+	assert_true(desk_edit_insert(&talk->input, "half", 4));
+	desk_model_list_begin(&model);
+	(void)add(&model, 1, "fifo", 1, NOW);
+	desk_model_list_end(&model, NOW);
+	assert_ptr_equal(desk_model_find(&model, 1), talk);
+	assert_int_equal(talk->count, 1);
+	assert_string_equal(desk_edit_text(&talk->input), "half");
+	assert_true(desk_model_find(&model, 2)->ended);
+	expect_order(&model, "1 ");
+	/* The same number after a start of the system is another one. */
+	desk_model_list_begin(&model);
+	other = listed(1, "fifo", 0, 0);
+	other.id[0] = 'f';
+	(void)desk_model_listed(&model, &other);
+	assert_int_equal(talk->count, 0);
+	desk_model_done(&model);
+}
+
+static void what_has_ended_goes_unless_it_is_looked_at(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+
+	(void)state;
+	(void)add(&model, 1, "fifo", 1, NOW);
+	(void)add(&model, 2, "fifo", 0, 0);
+	tell(&model, "Closed", 1, 0, "end-word");
+	desk_model_tidy(&model, 1);
+	assert_int_equal(model.count, 2);
+	assert_int_equal(model.order[1]->number, 1);
+	assert_int_equal(desk_model_waiting(&model), 0);
+	assert_string_equal(model.order[1]->lines[0].text, "ended: end-word");
+	assert_false(desk_talk_held(model.order[1]));
+	expect_order(&model, "2 ");
+	desk_model_done(&model);
+}
+
+static void the_oldest_open_turn_is_answered(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+	size_t length = 0;
+
+	(void)state;
+	(void)say(&model, 1, NOW, "C", 2, "deux");
+	assert_int_equal(desk_talk_target(talk), 1);
+	/* While the first answer is on its way, the next one is for the next turn. */
+	assert_true(desk_edit_insert(&talk->input, "oui", 3));
+	assert_true(desk_talk_take_input(talk));
+	assert_int_equal(talk->sending.turn, 1);
+	assert_string_equal(desk_edit_text(&talk->input), "");
+	assert_string_equal(desk_talk_next_line(talk, &length), "oui");
+	assert_int_equal(length, 3);
+	assert_int_equal(desk_talk_target(talk), 2);
+	assert_false(desk_talk_take_input(talk));
+	desk_talk_sent(talk, true);
+	assert_null(talk->sending.text);
+	expect_open(talk, "2 ");
+	desk_model_done(&model);
+}
+
+static void another_turn_can_be_chosen(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+
+	(void)state;
+	desk_talk_aim(talk, false);
+	assert_int_equal(desk_talk_target(talk), 1);
+	(void)say(&model, 1, NOW, "C", 2, "deux");
+	desk_talk_aim(talk, false);
+	assert_int_equal(desk_talk_target(talk), 2);
+	desk_talk_aim(talk, false);
+	assert_true(talk->aimed);
+	assert_int_equal(desk_talk_target(talk), 0);
+	desk_talk_aim(talk, false);
+	assert_int_equal(desk_talk_target(talk), 1);
+	desk_talk_aim(talk, true);
+	assert_int_equal(desk_talk_target(talk), 0);
+	desk_model_done(&model);
+}
+
+static void what_is_refused_comes_back(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+	size_t length = 0;
+
+	(void)state;
+	assert_true(desk_edit_insert(&talk->input, "un\ndeux\ntrois", 13));
+	assert_true(desk_talk_take_input(talk));
+	assert_non_null(desk_talk_next_line(talk, &length));
+	assert_int_equal(length, 2);
+	desk_talk_sent(talk, true);
+	/* Only the first line answers the turn. */
+	assert_int_equal(talk->sending.turn, 0);
+	assert_memory_equal(desk_talk_next_line(talk, &length), "deux", 4);
+	assert_int_equal(length, 4);
+	assert_true(desk_edit_insert(&talk->input, "new", 3));
+	desk_talk_sent(talk, false);
+	assert_string_equal(desk_edit_text(&talk->input), "deux\ntrois\nnew");
+	assert_null(talk->sending.text);
+	desk_model_done(&model);
+}
+
+static void ages(void **state)
+{
+	char text[16];
+
+	(void)state;
+	assert_int_equal(desk_age(text, sizeof(text), NOW, NOW), NOW + MINUTE);
+	assert_string_equal(text, "0m");
+	assert_int_equal(desk_age(text, sizeof(text), NOW, NOW + MINUTE - 1), NOW + MINUTE);
+	assert_int_equal(desk_age(text, sizeof(text), NOW, NOW + MINUTE), NOW + 2 * MINUTE);
+	assert_string_equal(text, "1m");
+	(void)desk_age(text, sizeof(text), NOW, NOW + 59 * MINUTE);
+	assert_string_equal(text, "59m");
+	assert_int_equal(desk_age(text, sizeof(text), NOW, NOW + 60 * MINUTE), NOW + 120 * MINUTE);
+	assert_string_equal(text, "1h");
+	(void)desk_age(text, sizeof(text), NOW, NOW + 24 * 60 * MINUTE);
+	assert_string_equal(text, "1d");
+	/* A clock that was set back. */
+	(void)desk_age(text, sizeof(text), NOW, NOW - MINUTE);
+	assert_string_equal(text, "0m");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_waits_longest_is_first),
+		cmocka_unit_test(turns_open_and_are_answered),
+		cmocka_unit_test(nothing_is_open_where_a_script_answers),
+		cmocka_unit_test(a_script_lets_an_operator_answer),
+		cmocka_unit_test(the_past_finds_its_place_once),
+		cmocka_unit_test(dialogues_are_bounded),
+		cmocka_unit_test(what_lives_on_keeps_what_was_said_and_typed),
+		cmocka_unit_test(what_has_ended_goes_unless_it_is_looked_at),
+		cmocka_unit_test(the_oldest_open_turn_is_answered),
+		cmocka_unit_test(another_turn_can_be_chosen),
+		cmocka_unit_test(what_is_refused_comes_back),
+		cmocka_unit_test(ages),
+	};
+
+	/* One thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
