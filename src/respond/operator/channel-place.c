@@ -106,10 +106,13 @@ static void watch(struct place *place)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", place->fd);
 	/* Unlinking an open file changes its attributes: the number of its names. */
 	r = inotify_add_watch(channel.inotify, path, IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
-	if (r < 0)
+	if (r < 0) {
 		channel_complain(TOLD_WATCH, place, "Nobody watches its FIFO", -errno);
-	else
-		place->watch = r;
+		return;
+	}
+	lock_take(&channel.lock);
+	place->watch = r;
+	lock_drop(&channel.lock);
 }
 
 /* Makes and opens PLACE's directory. */
@@ -172,7 +175,6 @@ static int describe(struct place *place, const struct place_about *about)
 	(void)memcpy(place->id, about->id, sizeof(place->id));
 	place->opened = about->opened;
 	place->turn = about->turn;
-	place->carried = false;
 	return 0;
 }
 
@@ -183,6 +185,8 @@ static int claim(const struct place_about *about, struct place **ret_place)
 	int r = 0;
 
 	lock_take(&channel.lock);
+	while (channel.judging == about->number)
+		(void)bell_wait(&channel.judged, &channel.lock, USEC_NEVER);
 	place = channel_find(about->number);
 	if (place != NULL && place->claimed)
 		r = -EBUSY;
@@ -195,6 +199,7 @@ static int claim(const struct place_about *about, struct place **ret_place)
 	}
 	if (r == 0) {
 		place->claimed = true;
+		place->carried = false;
 		*ret_place = place;
 	}
 	lock_drop(&channel.lock);

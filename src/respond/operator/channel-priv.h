@@ -112,8 +112,8 @@ struct grave {
 
 #define CHANNEL_BUCKETS 4096
 
-/* What has been recorded, so that it is recorded once; and not every moment where it comes and goes,
- * as on a disk that is nearly full. */
+/* What has been recorded, so that it is recorded once; and not every moment where it comes and
+ * goes, as on a disk that is nearly full. */
 #define TOLD_AGAIN (60 * USEC_PER_SEC)
 enum channel_told {
 	TOLD_VAULT,
@@ -151,6 +151,8 @@ struct channel {
 	usec_t dying_due; /* when to look at those again; USEC_NEVER: there are none */
 	struct grave *first_grave;
 	struct grave **last_grave;
+	uint64_t judging; /* the number whose directory is being ended, for nobody came; 0: none */
+	struct bell judged; /* it changed */
 	bool inherited;     /* an earlier process's vault was found */
 	usec_t claim_until; /* when what nobody claimed is dropped; USEC_NEVER: that is done */
 

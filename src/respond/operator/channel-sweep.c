@@ -28,7 +28,6 @@
 
 #define INFO_MAX 4096
 
-/* Of the thread. */
 static bool is_numeric(const char *name, uint64_t *ret_number)
 {
 	return name[0] != '0' && text_parse_unsigned(name, UINT64_MAX, ret_number) == 0;
@@ -242,48 +241,49 @@ static void end_lost(uint64_t number, int dir, const char *info, size_t length)
 	channel_tell(EVENT_CLOSED, number, 0, NULL, "lost", strlen("lost"));
 }
 
-static bool is_live(uint64_t number)
+/* Looks at the directory NAME of NUMBER, which nobody uses meanwhile. FIRST: it is the first time.
+ * FINAL: nobody comes for it any more. Returns when it is to be removed; USEC_NEVER: not now. */
+static usec_t judge(const char *name, uint64_t number, bool first, bool final)
 {
-	bool live;
-
-	lock_take(&channel.lock);
-	live = channel_find(number) != NULL;
-	lock_drop(&channel.lock);
-	return live;
-}
-
-/* Looks at the directory NUMBER. FIRST: it is the first time. FINAL: nobody comes for it. */
-static void judge(uint64_t number, bool first, bool final)
-{
-	auto_close int dir = -1;
+	auto_close int dir = place_open_directory(number);
 	char info[INFO_MAX];
-	char name[24];
+	usec_t over = clock_realtime();
 	ssize_t length;
-	usec_t due, over;
 
-	if (is_live(number))
-		return;
-	dir = place_open_directory(number);
 	if (dir < 0)
-		return;
-	(void)snprintf(name, sizeof(name), "%" PRIu64, number);
+		return USEC_NEVER;
 	length = read_info(dir, info);
 	if (length < 0)
 		length = 0;
-	over = clock_realtime();
 	if (says_ended(info, (size_t)length)) {
 		if (!first)
-			return;
+			return USEC_NEVER;
 		over = ended_at(name) < over ? ended_at(name) : over;
 	} else if (final) {
 		end_lost(number, dir, info, (size_t)length);
 	} else {
-		return;
+		return USEC_NEVER;
 	}
 	over = clock_left(clock_deadline(over, channel.grace), clock_realtime());
-	due = clock_deadline(clock_now(), over);
+	return clock_deadline(clock_now(), over);
+}
+
+/* The same, unless its conversation has a place; if that comes now, it waits. */
+static void judge_number(const char *name, uint64_t number, bool first, bool final)
+{
+	usec_t due;
+
+	lock_take(&channel.lock);
+	if (channel_find(number) == NULL)
+		channel.judging = number;
+	lock_drop(&channel.lock);
+	if (channel.judging == 0)
+		return;
+	due = judge(name, number, first, final);
 	lock_take(&channel.lock);
 	sweep_bury(number, due);
+	channel.judging = 0;
+	bell_ring_all(&channel.judged);
 	lock_drop(&channel.lock);
 }
 
@@ -312,7 +312,7 @@ static void judge_name(const char *name, bool first, bool final)
 	uint64_t number;
 
 	if (is_numeric(name, &number))
-		judge(number, first, final);
+		judge_number(name, number, first, final);
 	else if (first && strncmp(name, OLD_PREFIX, strlen(OLD_PREFIX)) == 0)
 		remove_old(name);
 }

@@ -339,6 +339,7 @@ static int open_all(void)
 		keep_close();
 		return r;
 	}
+	bell_init(&channel.judged);
 	if (channel.inherited)
 		channel.claim_until = clock_deadline(clock_now(), channel_claim_time);
 	open_files();
@@ -398,8 +399,10 @@ void channel_close(void)
 		thread_join(channel.thread);
 	}
 	orders_close();
-	if (channel.opened)
+	if (channel.opened) {
 		sweep_dying(USEC_NEVER);
+		bell_done(&channel.judged);
+	}
 	for (size_t i = 0; i < CHANNEL_BUCKETS; i++)
 		free_places(channel.map[i]);
 	free_places(channel.dying);

@@ -117,7 +117,7 @@ static void store_done(struct store *s)
  * killed. */
 typedef void life_fn(const struct world *world);
 
-static void die(void)
+static _Noreturn void die(void)
 {
 	(void)kill(getpid(), SIGKILL);
 	_exit(1);
@@ -175,7 +175,7 @@ static void leave_unread(const struct world *world)
 	place_leave(b);
 }
 
-static void leave_and_die(const struct world *world)
+static _Noreturn void leave_and_die(const struct world *world)
 {
 	leave_unread(world);
 	die();
@@ -252,7 +252,7 @@ static void half_a_line(const struct world *world)
 		(void)poll(NULL, 0, 1);
 }
 
-static void half_a_line_and_die(const struct world *world)
+static _Noreturn void half_a_line_and_die(const struct world *world)
 {
 	half_a_line(world);
 	die();
@@ -284,6 +284,7 @@ static void test_half_a_line(void **state)
 		close_fd(&fd);
 		live(world, &s, other_half);
 		store_done(&s);
+		assert_int_equal(unlink(world_path(world, "events")), 0);
 	}
 	channel_patience = 2 * USEC_PER_SEC;
 }
@@ -352,7 +353,7 @@ static void make_many(const struct world *world)
 	}
 }
 
-static void make_many_and_die(const struct world *world)
+static _Noreturn void make_many_and_die(const struct world *world)
 {
 	make_many(world);
 	die();
@@ -405,6 +406,16 @@ static void *write_on(void *argument)
 	return NULL;
 }
 
+static uint64_t last_number(const struct world *world)
+{
+	const char *line = world_read(world, "events");
+
+	for (const char *lf = strchr(line, '\n'); lf != NULL && lf[1] != '\0';
+	     lf = strchr(line, '\n'))
+		line = lf + 1;
+	return strtoull(line, NULL, 10);
+}
+
 /* Each line that was accepted was read, or refused with an event; in the end nobody can write. */
 static void test_race(void **state)
 {
@@ -438,9 +449,9 @@ static void test_race(void **state)
 		written += writers[i].written;
 	}
 	channel_close();
-	/* A line of which a read took only the beginning is refused in two parts. */
-	read_lines += world_count(world, "events.1", " refused 17 no-conversation: ") +
-		      world_count(world, "events", " refused 17 no-conversation: ");
+	/* All events but "opened" and "closed" are refusals; files were rotated. A line of which a
+	 * read took only the beginning is refused in two parts. */
+	read_lines += last_number(world) - 2;
 	assert_in_range(read_lines, written, written + 2);
 }
 

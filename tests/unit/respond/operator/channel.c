@@ -292,7 +292,7 @@ static void test_no_directory(void **state)
 }
 
 /* As somebody who may not do anything there: conversations go on, the journal says it once. */
-static void be_nobody(const struct world *world)
+static _Noreturn void be_nobody(const struct world *world)
 {
 	struct place *place;
 
