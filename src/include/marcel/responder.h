@@ -173,12 +173,11 @@ struct marcel_conversation {
 	const uint8_t *id;  /* in: 16 bytes that no other conversation anywhere has */
 	const char *reason; /* in, in close(): why it ended, as MARCEL_REASON in the journal; NULL:
 			     * it goes on with another responder */
-	const char
-		*give_to; /* out: for MARCEL_GIVE, a responder's name; valid until the call returns.
-			   * in, in close() without a reason: who goes on, if known, else NULL */
-	const char *draft; /* in: draft_length bytes that whoever hands the conversation over
-			    * proposes as the next answer; NULL: nothing. To be said by itself at
-			    * draft_until */
+	const char *give_to; /* out: for MARCEL_GIVE, a responder's name; read after the call.
+			      * in, in close() without a reason: who goes on, if known, else NULL */
+	const char *draft;   /* in: draft_length bytes that whoever hands the conversation over
+			      * proposes as the next answer; NULL: nothing. To be said by itself at
+			      * draft_until */
 	size_t draft_length;
 	uint64_t draft_until; /* in: CLOCK_MONOTONIC microseconds; UINT64_MAX: it waits */
 
