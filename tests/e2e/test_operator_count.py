@@ -361,7 +361,14 @@ def play(targets, channel):
         lost = sorted(marks - follower.marks)
         raise AssertionError(f"lines without an event: {len(lost)}, {lost[:20]}") from None
     crowd.say_goodbye()
-    wait_until(lambda: not any(follower.places.values()) or follower.fault, "all are closed")
+
+    def closed():
+        if not any(follower.places.values()) or follower.fault:
+            return True
+        # Some went away while they waited for an answer, and it shows only when there is one.
+        channel.write("* over")
+        return False
+    wait_until(closed, "all are closed")
     follower.finish()
     return crowd.gone, operators
 
