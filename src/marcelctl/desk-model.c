@@ -348,8 +348,7 @@ struct desk_talk *desk_model_said(struct desk_model *model, const struct link_ev
 				  bool past)
 {
 	struct desk_talk *talk = desk_model_find(model, event->number);
-	char *text = event->text != NULL ? strdup(event->text) : NULL;
-	auto_free char *owned = text;
+	auto_free char *text = event->text != NULL ? strdup(event->text) : NULL;
 	const struct desk_line line = {.time = event->time,
 				       .turn = event->turn,
 				       .who = event->direction[0],
