@@ -58,7 +58,8 @@ struct watch {
 	uint64_t dropped; /* events that found no room, since the last that did */
 	uint64_t dropped_ever;
 	struct wish_node *answers;
-	struct watch_sums sums; /* of what is over */
+	struct watch_sums sums;  /* of what is over */
+	struct watch_sums shown; /* of all: what grows, as watch_sum() said last */
 };
 
 /* Makes RING, of SIZE bytes. Returns 0 or -ENOMEM. */

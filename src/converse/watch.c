@@ -442,6 +442,14 @@ static bool add_up(void *context, const struct watch_view *view)
 	return true;
 }
 
+/* Lets *NOW be no less than *SHOWN, and keeps it there. */
+static void only_grow(uint64_t *now, uint64_t *shown)
+{
+	if (*now < *shown)
+		*now = *shown;
+	*shown = *now;
+}
+
 void watch_sum(struct watch *watch, struct watch_sums *ret_sums)
 {
 	struct watch_sums sums;
@@ -451,6 +459,12 @@ void watch_sum(struct watch *watch, struct watch_sums *ret_sums)
 	sums.dropped = watch->dropped_ever + watch->dropped;
 	lock_drop(&watch->lock);
 	watch_each(watch, add_up, &sums);
+	/* Who ends between the two is in neither. */
+	lock_take(&watch->lock);
+	only_grow(&sums.messages, &watch->shown.messages);
+	only_grow(&sums.bytes_in, &watch->shown.bytes_in);
+	only_grow(&sums.bytes_out, &watch->shown.bytes_out);
+	lock_drop(&watch->lock);
 	*ret_sums = sums;
 }
 
