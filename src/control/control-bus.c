@@ -65,7 +65,8 @@ static int on_no_subscribers(sd_bus_track *track, void *context)
 
 	(void)track;
 	events_update(client->control);
-	return 0;
+	/* 0 would mean: tell me again, before anything is read. */
+	return 1;
 }
 
 /* Connects; what fails at once is tried again like what fails later. */
