@@ -14,7 +14,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/cleanup.h"
 #include "base/text.h"
 #include "marcel/responder.h"
 #include "respond/operator/channel-priv.h"
@@ -120,19 +119,13 @@ struct telling {
 	size_t length;
 };
 
-/* Writes one line. Under the events' lock. Returns 0 or a negative errno. */
-static int append(const struct telling *t)
+/* Makes the line of T, LENGTH bytes of whose text count. Returns its length. */
+static size_t compose(const struct telling *t, size_t length, char *line, size_t size)
 {
-	size_t length = t->text == NULL && t->length != MARCEL_WITHHELD ? 0 : t->length;
-	size_t size = 256 + FILE_TEXT_SIZE(length);
-	auto_free char *line = malloc(size);
 	char stamp[STAMP_SIZE];
 	char who[24] = "-";
 	size_t n;
-	int r;
 
-	if (line == NULL)
-		return -ENOMEM;
 	stamp_event(clock_realtime(), stamp);
 	if (t->conversation != 0)
 		(void)snprintf(who, sizeof(who), "%" PRIu64, t->conversation);
@@ -142,12 +135,25 @@ static int append(const struct telling *t)
 		n += (size_t)snprintf(line + n, size - n, " #%" PRIu64, t->turn);
 	if (t->word != NULL)
 		n += (size_t)snprintf(line + n, size - n, " %s:", t->word);
-	if (t->text != NULL || t->length == MARCEL_WITHHELD) {
+	if (t->text != NULL || length == MARCEL_WITHHELD) {
 		line[n++] = ' ';
 		n += escape_for_file(line + n, size - n - 1, t->text, length);
 	}
 	line[n++] = '\n';
-	r = scroll_append(channel.dir, NAME_EVENTS, line, n);
+	return n;
+}
+
+/* Writes one line. Under the events' lock. Returns 0 or a negative errno. */
+static int append(const struct telling *t)
+{
+	size_t length = t->text == NULL && t->length != MARCEL_WITHHELD ? 0 : t->length;
+	size_t size = 256 + FILE_TEXT_SIZE(length);
+	char *line = malloc(size);
+	int r = -ENOMEM;
+
+	if (line != NULL)
+		r = scroll_append(channel.dir, NAME_EVENTS, line, compose(t, length, line, size));
+	free(line);
 	if (r == 0)
 		++*events.last;
 	return r;

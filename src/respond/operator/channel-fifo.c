@@ -16,7 +16,7 @@
 /* The group may write: reading would be stealing orders. */
 #define FIFO_MODE 0620
 
-#define FLAGS (O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+#define FLAGS (O_RDWR | O_NONBLOCK | O_NOCTTY)
 
 /* A FIFO may hold a megabyte, and a writer may never stop. */
 #define READS_MAX 256
@@ -31,7 +31,7 @@ int fifo_open(int dir, const char *name)
 		return -errno;
 	if (!S_ISFIFO(st.st_mode))
 		return -EEXIST;
-	fd = openat(dir, name, FLAGS | O_NOFOLLOW);
+	fd = openat(dir, name, FLAGS | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ELOOP ? -EEXIST : -errno;
 	if (fstat(fd, &st) < 0)
@@ -62,7 +62,7 @@ int fifo_make_nameless(void)
 		return -errno;
 	/* One descriptor for both directions, like that of a FIFO. */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", pair[0]);
-	fd = open(path, FLAGS);
+	fd = open(path, FLAGS | O_CLOEXEC);
 	if (fd < 0)
 		fd = -errno;
 	close_fd(&pair[0]);

@@ -180,19 +180,11 @@ static void carry(uint32_t slot, int *fd)
 	}
 }
 
-/* Takes out of the vault what it has, and forgets what it has not. */
-static int read_vault(void)
+/* Takes out of the vault what it has into FDS, and forgets what it has not. */
+static void read_vault_into(int fds[], struct finding *finding)
 {
-	struct finding finding = {.n = 0};
-	auto_free int *fds = malloc(KEEP_SLOTS * sizeof(*fds));
-	int r;
+	int r = vault_read(&channel.vault, fds, find_owner, finding);
 
-	if (fds == NULL || list_known(&finding) < 0)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < KEEP_SLOTS; i++)
-		fds[i] = -1;
-	r = vault_read(&channel.vault, fds, find_owner, &finding);
-	free(finding.known);
 	for (uint32_t i = 0; i < KEEP_SLOTS; i++) {
 		struct keep_entry *entry = &channel.table->entries[i];
 
@@ -213,7 +205,23 @@ static int read_vault(void)
 		record_note(RECORD_NOT_CARRIED,
 			    "Not all FIFOs of the operator channel could be taken over: %s",
 			    strerrordesc_np(-r));
-	return 0;
+}
+
+/* Returns 0 or -ENOMEM. */
+static int read_vault(void)
+{
+	struct finding finding = {.n = 0};
+	int *fds = malloc(KEEP_SLOTS * sizeof(*fds));
+	int r = fds == NULL ? -ENOMEM : list_known(&finding);
+
+	if (r == 0) {
+		for (uint32_t i = 0; i < KEEP_SLOTS; i++)
+			fds[i] = -1;
+		read_vault_into(fds, &finding);
+	}
+	free(finding.known);
+	free(fds);
+	return r;
 }
 
 bool keep_claim(void)

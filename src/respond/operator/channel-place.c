@@ -182,25 +182,23 @@ static int describe(struct place *place, const struct place_about *about)
 static int claim(const struct place_about *about, struct place **ret_place)
 {
 	struct place *place;
-	int r = 0;
+	int r = -EBUSY;
 
 	lock_take(&channel.lock);
 	while (channel.judging == about->number)
 		(void)bell_wait(&channel.judged, &channel.lock, USEC_NEVER);
 	place = channel_find(about->number);
-	if (place != NULL && place->claimed)
-		r = -EBUSY;
 	if (place == NULL) {
+		r = -ENOMEM;
 		place = place_new(about->number);
-		if (place == NULL)
-			r = -ENOMEM;
-		else
+		if (place != NULL)
 			channel_add(place);
 	}
-	if (r == 0) {
+	if (place != NULL && !place->claimed) {
 		place->claimed = true;
 		place->carried = false;
 		*ret_place = place;
+		r = 0;
 	}
 	lock_drop(&channel.lock);
 	return r;
@@ -228,7 +226,7 @@ static int enter(const struct place_about *about, enum channel_event event,
 
 	if (r == 0)
 		r = claim(about, &place);
-	if (r < 0)
+	if (place == NULL)
 		return r;
 	fresh = place->fd < 0;
 	r = describe(place, about);

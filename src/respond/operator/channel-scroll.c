@@ -99,16 +99,16 @@ static int open_for(int dir, const char *name, size_t length, off_t *ret_size)
 {
 	const int flags = O_RDWR | O_APPEND | O_CREAT;
 	auto_close int fd = -1;
-	char old[64];
-	off_t size;
+	char before[64];
+	off_t size = 0;
 	int r;
 
 	fd = open_scroll(dir, name, flags, &size);
 	if (fd < 0)
 		return fd;
 	if (size > 0 && (size_t)size + length > SCROLL_MAX) {
-		(void)snprintf(old, sizeof(old), "%s.1", name);
-		if (renameat(dir, name, dir, old) < 0)
+		(void)snprintf(before, sizeof(before), "%s.1", name);
+		if (renameat(dir, name, dir, before) < 0)
 			return -errno;
 		close_fd(&fd);
 		fd = open_scroll(dir, name, flags, &size);

@@ -156,21 +156,21 @@ static usec_t ended_at(const char *name)
 /* Removes the directory of the conversation NUMBER, unless it has come back since. */
 static void remove_number(uint64_t number)
 {
-	char name[24], old[32];
+	char name[24], aside[32];
 	usec_t over;
 	int r = -EBUSY;
 
 	(void)snprintf(name, sizeof(name), "%" PRIu64, number);
-	(void)snprintf(old, sizeof(old), OLD_PREFIX "%" PRIu64, number);
+	(void)snprintf(aside, sizeof(aside), OLD_PREFIX "%" PRIu64, number);
 	lock_take(&channel.lock);
 	over = clock_deadline(ended_at(name), channel.grace);
 	/* It was here again, and ended again: it has another grave. */
 	if (channel_find(number) == NULL && over <= clock_realtime() + USEC_PER_SEC)
-		r = renameat(channel.conversations, name, channel.conversations, old) < 0 ? -errno
-											  : 0;
+		r = renameat(channel.conversations, name, channel.conversations, aside) < 0 ? -errno
+											    : 0;
 	lock_drop(&channel.lock);
 	if (r == 0)
-		remove_old(old);
+		remove_old(aside);
 }
 
 void sweep_graves(usec_t now)

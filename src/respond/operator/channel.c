@@ -147,18 +147,18 @@ void place_free(struct place *place)
 
 /* Opening. */
 
-/* Makes the directories that PATH goes through, as far as they are missing. */
-static int make_parents(const char *path)
+/* Makes the directories that PATH, which is changed and changed back, goes through, as far as they
+ * are missing. */
+static int make_parents(char *path)
 {
-	auto_free char *part = strdup(path);
+	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		int r;
 
-	if (part == NULL)
-		return -ENOMEM;
-	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(part, PARENT_MODE) < 0 && errno != EEXIST)
-			return -errno;
+		r = mkdir(path, PARENT_MODE) < 0 && errno != EEXIST ? -errno : 0;
 		*slash = '/';
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

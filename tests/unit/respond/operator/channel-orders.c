@@ -93,9 +93,7 @@ static void test_full(void **state)
 	struct place *a, *b;
 	char line[4080];
 
-	(void)memset(line, 'x', sizeof(line) - 1);
-	(void)memcpy(line, "17 ", 3);
-	line[sizeof(line) - 1] = '\0';
+	(void)snprintf(line, sizeof(line), "17 %04070d", 0);
 	world_open(world, USEC_NEVER);
 	a = world_place(17);
 	b = world_place(18);
@@ -104,14 +102,14 @@ static void test_full(void **state)
 	/* When this is there, all before it was seen to. */
 	assert_true(world_order(world, "in", "18 on"));
 	assert_string_equal(world_take(b), "on\n");
-	while (taken + world_count(world, "events", " refused 17 full: xxx") < written) {
+	while (taken + world_count(world, "events", " refused 17 full: 000") < written) {
 		const char *got = world_take(a);
 
 		for (; (got = strchr(got, '\n')) != NULL; got++)
 			taken++;
 	}
 	assert_true(taken < written);
-	assert_int_equal(taken + world_count(world, "events", " refused 17 full: xxx"), written);
+	assert_int_equal(taken + world_count(world, "events", " refused 17 full: 000"), written);
 	place_close(a, "end-word", false);
 	place_close(b, "end-word", false);
 	channel_close();
@@ -127,7 +125,9 @@ static void test_long(void **state)
 
 	assert_non_null(line);
 	(void)memset(line, 'x', size);
-	(void)memcpy(line, "17 ", 3);
+	line[0] = '1';
+	line[1] = '7';
+	line[2] = ' ';
 	world_open(world, USEC_NEVER);
 	place = world_place(17);
 	line[CHANNEL_LINE_MAX] = '\n';

@@ -30,12 +30,14 @@ __attribute__((format(printf, 2, 0))) static void note(enum record_kind kind, co
 	if (kind != RECORD_TROUBLE)
 		return;
 	lock_take(&records_lock);
+	/* It is begun by both callers. NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	(void)vsnprintf(records[n_records % 64], sizeof(records[0]), format, arguments);
 	n_records++;
 	lock_drop(&records_lock);
 }
 
-/* The names are the linker's. NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c) */
+/* The names are the linker's.
+ * NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming,cert-dcl37-c) */
 __attribute__((format(printf, 5, 6))) void
 __wrap_record_event(enum record_kind kind, const struct record_about *about,
 		    const struct record_field *fields, size_t n_fields, const char *format, ...);
@@ -64,7 +66,7 @@ void __wrap_record_note(enum record_kind kind, const char *format, ...)
 	note(kind, format, arguments);
 	va_end(arguments);
 }
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c) */
+/* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming,cert-dcl37-c) */
 
 unsigned world_troubles(const char *text)
 {
@@ -108,6 +110,7 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 int world_tear_down(void **state)
 {
 	struct world *world = *state;
+	/* One thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	int r = nftw(world->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 
 	free(world);
@@ -120,6 +123,7 @@ pid_t world_fork(void)
 	pid_t child = fork();
 
 	/* The library would go on with the next test otherwise. */
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
 	if (child == 0 && putenv(abort_at_once) != 0)
 		_exit(2);
 	return child;

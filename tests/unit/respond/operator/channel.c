@@ -210,9 +210,9 @@ static void test_rotation(void **state)
 		place_say(place, 'C', 1, text, sizeof(text));
 	}
 	assert_int_equal(stat(world_path(world, "events.1"), &st), 0);
-	assert_true(st.st_size <= 1024 * 1024);
+	assert_true(st.st_size <= (off_t)1024 * 1024);
 	assert_int_equal(stat(world_path(world, "conversations/17/out.1"), &st), 0);
-	assert_true(st.st_size <= 1024 * 1024);
+	assert_true(st.st_size <= (off_t)1024 * 1024);
 	assert_int_equal(world_check_numbers(world, 1), 51);
 	channel_close();
 	/* Somebody emptied it: what was before still counts. */
