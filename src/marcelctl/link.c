@@ -20,14 +20,14 @@ static void unref_message(sd_bus_message **message)
 
 #define auto_message auto_cleanup(unref_message)
 
-static int make_call(struct link *link, const char *interface, const char *method,
-		     sd_bus_message **ret_call, const char *types, va_list arguments)
+static int make_call(struct link *link, const char *method, sd_bus_message **ret_call,
+		     const char *types, va_list arguments)
 {
 	auto_message sd_bus_message *call = NULL;
 	int r;
 
 	r = sd_bus_message_new_method_call(link->bus, &call, link->peer ? NULL : LINK_SERVICE,
-					   LINK_PATH, interface, method);
+					   LINK_PATH, LINK_INTERFACE, method);
 	if (r < 0)
 		return r;
 	/* Nothing is started by asking. */
@@ -47,7 +47,7 @@ int link_message(struct link *link, const char *method, sd_bus_message **ret_cal
 	int r;
 
 	va_start(arguments, types);
-	r = make_call(link, LINK_INTERFACE, method, ret_call, types, arguments);
+	r = make_call(link, method, ret_call, types, arguments);
 	va_end(arguments);
 	return r;
 }
@@ -67,14 +67,13 @@ static int exchange(struct link *link, sd_bus_message *call, sd_bus_message **re
 	return known < 0 ? known : r;
 }
 
-static int try_call(struct link *link, const char *interface, const char *method,
-		    sd_bus_message **ret_reply, sd_bus_error *ret_error, const char *types,
-		    va_list arguments)
+static int try_call(struct link *link, const char *method, sd_bus_message **ret_reply,
+		    sd_bus_error *ret_error, const char *types, va_list arguments)
 {
 	auto_message sd_bus_message *call = NULL;
 	int r;
 
-	r = make_call(link, interface, method, &call, types, arguments);
+	r = make_call(link, method, &call, types, arguments);
 	if (r < 0) {
 		(void)sd_bus_error_set_errno(ret_error, r);
 		return r;
@@ -89,7 +88,7 @@ int link_try(struct link *link, const char *method, sd_bus_message **ret_reply,
 	int r;
 
 	va_start(arguments, types);
-	r = try_call(link, LINK_INTERFACE, method, ret_reply, ret_error, types, arguments);
+	r = try_call(link, method, ret_reply, ret_error, types, arguments);
 	va_end(arguments);
 	return r;
 }
@@ -117,7 +116,7 @@ int link_call(struct link *link, const char *method, sd_bus_message **ret_reply,
 		va_end(arguments);
 	}
 	va_start(arguments, types);
-	r = try_call(link, LINK_INTERFACE, method, ret_reply, &error, types, arguments);
+	r = try_call(link, method, ret_reply, &error, types, arguments);
 	va_end(arguments);
 	if (r < 0)
 		tell_error(link, &error, number);
@@ -125,12 +124,28 @@ int link_call(struct link *link, const char *method, sd_bus_message **ret_reply,
 	return r;
 }
 
-/* A reply that can't be read: R says why. Tells it. */
-static int tell_unreadable(const struct link *link, int r)
+int link_tell_errno(const struct link *link, int r)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 
 	(void)sd_bus_error_set_errno(&error, r);
+	tell_error(link, &error, 0);
+	sd_bus_error_free(&error);
+	return r;
+}
+
+int link_get_all(struct link *link, sd_bus_message **ret_reply)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	r = sd_bus_call_method(link->bus, link->peer ? NULL : LINK_SERVICE, LINK_PATH,
+			       "org.freedesktop.DBus.Properties", "GetAll", &error, ret_reply, "s",
+			       LINK_INTERFACE);
+	if (r >= 0)
+		return 0;
+	if (!sd_bus_error_is_set(&error))
+		(void)sd_bus_error_set_errno(&error, r);
 	tell_error(link, &error, 0);
 	sd_bus_error_free(&error);
 	return r;
@@ -225,7 +240,7 @@ int link_list(struct link *link, struct link_conversation **ret_list)
 	r = read_list(reply, &list, &n);
 	if (r < 0) {
 		link_free_list(list, n);
-		return tell_unreadable(link, r);
+		return link_tell_errno(link, r);
 	}
 	if (n > 0)
 		qsort(list, n, sizeof(*list), by_number);
@@ -280,13 +295,12 @@ int link_past(struct link *link, uint64_t number, link_event_fn *function, void 
 		if (r > 0)
 			function(context, &event);
 	}
-	return r < 0 ? tell_unreadable(link, r) : 0;
+	return r < 0 ? link_tell_errno(link, r) : 0;
 }
 
 struct subscription {
 	link_event_fn *function;
 	void *context;
-	sd_bus *bus; /* which owns this */
 };
 
 /* Reads what SIGNAL says. Returns a positive number, or a negative errno if it is none of ours. */
@@ -322,23 +336,34 @@ static int on_signal(sd_bus_message *signal, void *context, sd_bus_error *ret_er
 	return 0;
 }
 
+static void tell_gone(const struct subscription *subscription)
+{
+	const struct link_event event = {.name = "Gone"};
+
+	subscription->function(subscription->context, &event);
+}
+
 /* Another marceld has the name now, or none: it has not heard of this subscription. */
 static int on_other_owner(sd_bus_message *signal, void *context, sd_bus_error *ret_error)
 {
 	const struct subscription *subscription = context;
 
-	(void)signal;
 	(void)ret_error;
-	sd_bus_close(subscription->bus);
+	tell_gone(subscription);
+	sd_bus_close(sd_bus_message_get_bus(signal));
 	return 0;
 }
 
-static int add_matches(struct link *link, struct subscription *subscription)
+static int on_disconnected(sd_bus_message *signal, void *context, sd_bus_error *ret_error)
 {
-	static const char owner_match[] =
-		"type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
-		"interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" LINK_SERVICE
-		"'";
+	(void)signal;
+	(void)ret_error;
+	tell_gone(context);
+	return 0;
+}
+
+static int match_signals(struct link *link, struct subscription *subscription)
+{
 	sd_bus_slot *slot = NULL;
 	int r;
 
@@ -352,9 +377,23 @@ static int add_matches(struct link *link, struct subscription *subscription)
 	(void)sd_bus_slot_set_destroy_callback(slot, free);
 	(void)sd_bus_slot_set_floating(slot, 1);
 	sd_bus_slot_unref(slot);
-	return link->peer ? 0
-			  : sd_bus_add_match(link->bus, NULL, owner_match, on_other_owner,
-					     subscription);
+	return 0;
+}
+
+static int match_end(struct link *link, struct subscription *subscription)
+{
+	static const char owner[] =
+		"type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+		"interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" LINK_SERVICE
+		"'";
+	int r;
+
+	r = sd_bus_match_signal(link->bus, NULL, "org.freedesktop.DBus.Local",
+				"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+				"Disconnected", on_disconnected, subscription);
+	if (r < 0 || link->peer)
+		return r;
+	return sd_bus_add_match(link->bus, NULL, owner, on_other_owner, subscription);
 }
 
 int link_subscribe(struct link *link, link_event_fn *function, void *context)
@@ -363,14 +402,15 @@ int link_subscribe(struct link *link, link_event_fn *function, void *context)
 	int r;
 
 	if (subscription == NULL)
-		return tell_unreadable(link, -ENOMEM);
+		return link_tell_errno(link, -ENOMEM);
 	*subscription = (struct subscription){
 		.function = function,
 		.context = context,
-		.bus = link->bus,
 	};
-	r = add_matches(link, subscription);
+	r = match_signals(link, subscription);
+	if (r >= 0)
+		r = match_end(link, subscription);
 	if (r < 0)
-		return tell_unreadable(link, r);
+		return link_tell_errno(link, r);
 	return link_call(link, "Subscribe", NULL, NULL);
 }

@@ -4,8 +4,8 @@
  *
  * Errors are told to the user here, in his language and with what to do about them (which group,
  * which command, which file), so that callers only end. Blocking calls have a time limit. When
- * marceld ends, a link is over on the bus, too: processing it (sd_bus_process()) fails then, and
- * whoever wants to go on opens another one. One thread.
+ * marceld ends, a link is over, on the bus, too: an event says so ("Gone"), processing it
+ * (sd_bus_process()) fails then, and whoever wants to go on opens another one. One thread.
  */
 #pragma once
 
@@ -85,6 +85,13 @@ char *link_explain(const struct link *link, const sd_bus_error *error, uint64_t 
 /* Tells TEXT, of one or more lines, as link_call() tells. */
 void link_tell(const struct link *link, const char *text);
 
+/* Tells what the negative errno R means, which an sd-bus function gave. Returns R. */
+int link_tell_errno(const struct link *link, int r);
+
+/* All properties of marceld (a{sv}). Returns 0 and *RET_REPLY, owned by the caller, or a negative
+ * errno after telling. */
+int link_get_all(struct link *link, sd_bus_message **ret_reply);
+
 /* A conversation as ListConversations() gives it. */
 struct link_conversation {
 	uint64_t number;
@@ -105,10 +112,11 @@ void link_free_names(char **names);
 
 /* What a signal says; text is valid during the call. */
 struct link_event {
-	const char
-		*name; /* "Opened", "Message", "Waiting", "Switched", "Refused", "Closed", "Lost" */
-	uint64_t number; /* Lost: how many signals found no room */
-	uint64_t time;   /* Message */
+	const char *name; /* "Opened", "Message", "Waiting", "Switched", "Refused", "Closed",
+			   * "Lost", "Gone": the link is over, and nothing more comes; end it later,
+			   * not in the call */
+	uint64_t number;  /* Lost: how many signals found no room */
+	uint64_t time;    /* Message */
 	uint64_t turn;
 	const char *direction;                   /* Message: "C" or "S" */
 	const char *text;                        /* Message, Refused: escaped UTF-8; Switched: the

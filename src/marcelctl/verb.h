@@ -13,6 +13,7 @@ struct verb {
 	const char *arguments; /* for the help, marked with N_() */
 	const char *summary;   /* the same */
 	int (*run)(int argc, char **argv);
+	const char *heading; /* in the help, above this verb and those behind it; NULL: none */
 };
 
 /* Long options without a letter begin above all letters. */
@@ -36,4 +37,15 @@ int verb_script_try(int argc, char **argv);
 int verb_script_test(int argc, char **argv);
 int verb_script_from_journal(int argc, char **argv);
 int verb_script_record(int argc, char **argv);
+
+int verb_status(int argc, char **argv);
+int verb_list(int argc, char **argv);
+int verb_show(int argc, char **argv);
+int verb_follow(int argc, char **argv);
+int verb_say(int argc, char **argv);
+int verb_close(int argc, char **argv);
+int verb_take(int argc, char **argv);
+int verb_give(int argc, char **argv);
+int verb_reload(int argc, char **argv);
+int verb_metrics(int argc, char **argv);
 int verb_desk(int argc, char **argv);

@@ -322,6 +322,7 @@ static void test_signals(void **state)
 			(void)sd_bus_wait(link.bus, 20000000);
 	}
 	assert_int_equal(sd_bus_is_open(link.bus), 0);
+	assert_non_null(strstr(heard.text, "Gone 0 0"));
 	link_done(&link);
 }
 
