@@ -28,9 +28,11 @@ static void show(struct turn *turn, char who, const char *text, size_t length)
 
 	watch_said(conversation->watch, conversation, who, turn->next->messages, text, length);
 	if (conversation->responder->said != NULL) {
-		struct marcel_conversation seen = turn_view(turn);
+		const struct marcel_conversation view = turn_view(turn);
 
-		conversation->responder->said(&seen, who, text, length);
+		/* In the middle of a call what it has made of the conversation counts already. */
+		conversation->responder->said(turn->seen != NULL ? turn->seen : &view, who, text,
+					      length);
 	}
 }
 
