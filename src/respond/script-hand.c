@@ -266,8 +266,11 @@ enum hand_result hand_wake(struct marcel_conversation *conversation, const struc
 	struct marcel_conversation seen;
 	int r;
 
-	if (ops == NULL || ops->wake == NULL)
+	if (ops == NULL || (ops->wake == NULL && reason == MARCEL_WAKE_TIMER))
 		return HAND_FAILED;
+	/* One without a descriptor of its own has nothing to do with these. */
+	if (ops->drain == NULL && reason != MARCEL_WAKE_TIMER)
+		return HAND_CONTINUES;
 	seen = view(conversation, script, ops);
 	if (reason == MARCEL_WAKE_TIMER)
 		seen.wake_at = 0;

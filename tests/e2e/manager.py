@@ -183,6 +183,10 @@ class ServiceManager:
             self.wait("READY", since=since)
         return self.daemon
 
+    def state_names(self):
+        """The names in the store but for those of the operator channel."""
+        return [name for name, _ in self.store if not name.startswith("marcel-keep-operator-")]
+
     def end(self, number=signal.SIGTERM, status=0):
         """Ends the daemon by a signal; the store is as it left it."""
         self.daemon.process.send_signal(number)

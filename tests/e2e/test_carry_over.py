@@ -246,7 +246,7 @@ def test_nothing_is_left_over(manager, again):
     daemon = again(manager)
     wait_until(lambda: daemon.fds() <= before, f"no more than {before} descriptors")
     # One table, the two ends of the vault.
-    wait_until(lambda: len(manager.store) == 3, "three descriptors in the store")
+    wait_until(lambda: len(manager.state_names()) == 3, "three descriptors in the store")
 
 
 def test_numbers_are_never_used_again(manager, again):

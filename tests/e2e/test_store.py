@@ -54,7 +54,7 @@ def check_service(manager):
     for peer in peers:
         peer.send("après\n").expect("après\n")
     assert not daemon.records("not_carried")
-    wait_until(lambda: len(manager.store) == 3, "three descriptors in the store")
+    wait_until(lambda: len(manager.state_names()) == 3, "three descriptors in the store")
 
 
 def check_all_lost(manager, crowd, word=""):
@@ -315,7 +315,7 @@ def test_another_limit(manager, first, then, how):
         assert daemon.wait_record("resumed")["carried"] == "50"
     for number, peer in enumerate(peers):
         peer.send(" et fin\n").expect(f"moitié {number} et fin\n")
-    wait_until(lambda: len(manager.store) == 3, "three descriptors in the store")
+    wait_until(lambda: len(manager.state_names()) == 3, "three descriptors in the store")
 
 
 def test_a_limit_that_is_too_low(manager):
