@@ -316,9 +316,10 @@ void orders_open(void)
 	find_used();
 	if (channel.inotify >= 0) {
 		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", channel.dir);
-		r = inotify_add_watch(channel.inotify, path,
-				      IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
-		if (r < 0)
+		channel.watch =
+			inotify_add_watch(channel.inotify, path,
+					  IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
+		if (channel.watch < 0)
 			channel_complain(TOLD_WATCH, NULL, "Nobody watches its directory", -errno);
 	}
 	/* Killed before it had its name. */

@@ -96,7 +96,7 @@ static int make_fifo(struct place *place, int dir)
 	return fstatat(dir, NAME_IN, &st, AT_SYMLINK_NOFOLLOW) == 0 ? -EEXIST : r;
 }
 
-static void watch(struct place *place)
+static void begin_watch(struct place *place)
 {
 	char path[64];
 	int r = -1;
@@ -159,7 +159,7 @@ static int furnish(struct place *place)
 		lock_drop(&channel.lock);
 	}
 	if (r == 0)
-		watch(place);
+		begin_watch(place);
 	return 0;
 }
 
@@ -299,7 +299,10 @@ void place_close(struct place *place, const char *reason, bool left)
 	if (dir >= 0)
 		sweep_bury(number, clock_deadline(clock_now(), channel.grace));
 	lock_drop(&channel.lock);
-	channel_wake();
+	if (channel.running)
+		channel_wake();
+	else
+		sweep_dying(USEC_NEVER);
 }
 
 void place_leave(struct place *place)
@@ -310,21 +313,23 @@ void place_leave(struct place *place)
 	lock_drop(&channel.lock);
 }
 
-void places_look(void)
+/* Under the lock. */
+static void look(struct place *place)
+{
+	auto_close int dir = place_open_directory(place->number);
+	int r = dir < 0 ? dir : check_name(place, dir);
+
+	if (r < 0)
+		tell_astray(place, r);
+}
+
+void places_look(int watch)
 {
 	lock_take(&channel.lock);
-	for (size_t i = 0; i < CHANNEL_BUCKETS; i++) {
-		for (struct place *p = channel.map[i]; p != NULL; p = p->next) {
-			int dir, r;
-
-			if (p->watch < 0 || p->astray)
-				continue;
-			dir = place_open_directory(p->number);
-			r = dir < 0 ? dir : check_name(p, dir);
-			close_fd(&dir);
-			if (r < 0)
-				tell_astray(p, r);
-		}
-	}
+	/* This happens when somebody plays with the files, so it may take a while. */
+	for (size_t i = 0; i < CHANNEL_BUCKETS; i++)
+		for (struct place *p = channel.map[i]; p != NULL; p = p->next)
+			if (p->watch == watch && !p->astray)
+				look(p);
 	lock_drop(&channel.lock);
 }

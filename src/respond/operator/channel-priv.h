@@ -140,7 +140,8 @@ struct channel {
 	int waiting;
 	int lock_file;
 	int inotify;
-	int wake; /* an eventfd */
+	int watch; /* of the directory */
+	int wake;  /* an eventfd */
 
 	pthread_t thread;
 	bool running;
@@ -260,8 +261,8 @@ int place_open_directory(uint64_t number);
 /* A fifo_line_fn: refuses a line of the conversation *(uint64_t *)CONTEXT, which is over. */
 void place_refuse_line(void *context, const char *line, size_t length);
 
-/* Looks whether `in` of each place is still its FIFO. Takes the lock. */
-void places_look(void);
+/* Looks whether `in` of the place with the watch WATCH is still its FIFO. Takes the lock. */
+void places_look(int watch);
 
 /* channel-show.c. Makes `info` in DIR anew, wholly or not at all: LENGTH bytes at BYTES / from what
  * PLACE is; ENDED is the reason of its end, or NULL. */

@@ -163,7 +163,7 @@ static void set_link(struct place *place)
 		return;
 	waiting_name(link, place->number, name);
 	(void)snprintf(target, sizeof(target), "../" NAME_CONVERSATIONS "/%" PRIu64, place->number);
-	if (symlinkat(target, channel.waiting, name) < 0)
+	if (symlinkat(target, channel.waiting, name) < 0 && errno != EEXIST)
 		channel_complain(TOLD_WAITING, place, "It cannot be shown as waiting", -errno);
 	else
 		channel_recovered(TOLD_WAITING);

@@ -28,10 +28,10 @@
 #define PARENT_MODE    0755
 #define LOCK_MODE      0600
 
-#define NOTHING                                                                                    \
-	.dir = -1, .conversations = -1, .waiting = -1, .lock_file = -1, .inotify = -1, .wake = -1, \
-	.in = -1, .kept = {-1, -1, -1}, .vault = {.in = -1, .out = -1}, .dying_due = USEC_NEVER,   \
-	.claim_until = USEC_NEVER
+#define NOTHING                                                                                  \
+	.dir = -1, .conversations = -1, .waiting = -1, .lock_file = -1, .inotify = -1,           \
+	.watch = -1, .wake = -1, .in = -1, .kept = {-1, -1, -1}, .vault = {.in = -1, .out = -1}, \
+	.dying_due = USEC_NEVER, .claim_until = USEC_NEVER
 
 struct channel channel = {.lock = LOCK_INIT("operator channel"), NOTHING};
 
@@ -232,22 +232,21 @@ static void open_files(void)
 
 /* The thread. */
 
-/* Takes what inotify has to tell: only that something happened. */
-static bool take_notices(void)
+/* Takes what inotify has to tell, and looks at what it is about. */
+static void take_notices(void)
 {
 	char bytes[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	const struct inotify_event *event;
-	bool real = false;
-	ssize_t n;
+	ssize_t n = read(channel.inotify, bytes, sizeof(bytes));
 
-	while ((n = read(channel.inotify, bytes, sizeof(bytes))) > 0) {
-		for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*event) + event->len)) {
-			event = (const struct inotify_event *)(const void *)(bytes + at);
-			/* That a watch has ended is our own doing. */
-			real = real || (event->mask & ~(uint32_t)IN_IGNORED) != 0;
-		}
+	for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*event) + event->len)) {
+		event = (const struct inotify_event *)(const void *)(bytes + at);
+		/* That a watch has ended is our own doing. */
+		if (event->wd == channel.watch || (event->mask & IN_Q_OVERFLOW) != 0)
+			orders_look();
+		else if ((event->mask & ~(uint32_t)IN_IGNORED) != 0)
+			places_look(event->wd);
 	}
-	return real;
 }
 
 static usec_t earlier(usec_t a, usec_t b)
@@ -282,10 +281,8 @@ static void turn_round(void)
 		return;
 	if (polls[0].revents != 0)
 		(void)read(channel.wake, &count, sizeof(count));
-	if (polls[1].revents != 0 && take_notices()) {
-		orders_look();
-		places_look();
-	}
+	if (polls[1].revents != 0)
+		take_notices();
 	if (polls[2].revents != 0)
 		orders_read();
 	now = clock_now();
@@ -366,7 +363,12 @@ int channel_open(const char *directory, usec_t grace, bool now)
 	bool carried;
 	int fd;
 
-	channel.directory = strdup(directory);
+	size_t length = strlen(directory);
+
+	/* With a slash behind it, a symbolic link would be followed. */
+	while (length > 1 && directory[length - 1] == '/')
+		length--;
+	channel.directory = strndup(directory, length);
 	if (channel.directory == NULL)
 		return -ENOMEM;
 	channel.grace = grace;
