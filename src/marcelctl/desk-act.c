@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/i18n.h"
 #include "marcelctl/desk.h"
@@ -100,7 +99,7 @@ static void send_next(struct desk *desk, struct desk_talk *talk)
 {
 	size_t length = 0;
 	const char *line = desk_talk_next_line(talk, &length);
-	auto_free char *text = line != NULL ? strndup(line, length) : NULL;
+	char *text = line != NULL ? strndup(line, length) : NULL;
 	uint64_t turn = talk->sending.turn;
 	int r = -ENOMEM;
 
@@ -109,6 +108,7 @@ static void send_next(struct desk *desk, struct desk_talk *talk)
 		turn = 0;
 	if (text != NULL)
 		r = desk_link_order(desk->link, ORDER_SAY, talk->number, turn, text);
+	free(text);
 	if (r == 0)
 		return;
 	desk_talk_sent(talk, false);
@@ -248,7 +248,7 @@ static void search(struct desk *desk)
 void desk_act_answer(struct desk *desk)
 {
 	const enum desk_question question = desk->question;
-	auto_free char *text = strdup(desk_edit_text(&desk->answer));
+	char *text = strdup(desk_edit_text(&desk->answer));
 
 	desk_act_cancel(desk);
 	if (text == NULL)
@@ -258,11 +258,13 @@ void desk_act_answer(struct desk *desk)
 	} else if (question == ASK_SEARCH) {
 		if (text[0] != '\0' && (desk->wanted == NULL || strcmp(text, desk->wanted) != 0)) {
 			free(desk->wanted);
-			desk->wanted = take_ptr(&text);
+			desk->wanted = text;
 			desk->found = -1;
+			text = NULL;
 		}
 		search(desk);
 	}
+	free(text);
 }
 
 /* All lines of what was typed in TALK become one. */

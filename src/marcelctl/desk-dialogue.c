@@ -102,16 +102,29 @@ unsigned desk_dialogue_rows(const struct desk_talk *talk, size_t first,
 	return rows;
 }
 
-static enum desk_look look_of(const struct desk_line *line)
+/* The look of a line's mark: who says it, and whether it is open. */
+static enum desk_look look_of(const struct desk_line *line, bool open)
 {
-	switch (line->who) {
-	case 'C':
-		return LOOK_CLIENT;
-	case 'S':
-		return LOOK_SERVER;
-	default:
-		return LOOK_NOTE;
-	}
+	if (line->who == 'C')
+		return open ? LOOK_WAITING : LOOK_CLIENT;
+	return line->who == 'S' ? LOOK_SERVER : LOOK_NOTE;
+}
+
+static enum desk_look text_look_of(const struct desk_line *line, bool open, bool found)
+{
+	if (found)
+		return LOOK_FOUND;
+	if (open)
+		return LOOK_WAITING;
+	return line->who == '-' ? LOOK_NOTE : LOOK_PLAIN;
+}
+
+static void draw_date(const char *date, const struct desk_pane *pane, long row)
+{
+	desk_view_look(LOOK_NOTE);
+	if (row >= 0 && row < (long)pane->rows)
+		(void)mvprintw(pane->y + (int)row, pane->x + (int)pane->columns / 2 - 8, "-- %s --",
+			       date);
 }
 
 /* Draws the line INDEX, whose first row is ROW of the pane; rows outside of it are left out. */
@@ -123,37 +136,26 @@ static void draw_line(const struct desk *desk, const struct desk_talk *talk, siz
 	const bool open = line->who == 'C' && desk_talk_is_open(talk, line->turn);
 	const char *text = line->text;
 	size_t length = strlen(text);
-	bool first = true;
 
-	if (layout.date[0] != '\0') {
-		desk_view_look(LOOK_NOTE);
-		if (row >= 0 && row < (long)pane->rows)
-			(void)mvprintw(pane->y + (int)row, pane->x + (int)pane->columns / 2 - 8,
-				       "-- %s --", layout.date);
-		row++;
+	if (layout.date[0] != '\0')
+		draw_date(layout.date, pane, row++);
+	if (row >= 0 && row < (long)pane->rows) {
+		desk_view_look(look_of(line, open));
+		(void)desk_view_put(pane->y + (int)row, pane->x, pane->columns, layout.prefix,
+				    strlen(layout.prefix));
+		if (open)
+			(void)mvaddnwstr(pane->y + (int)row, pane->x, L"●", 1);
 	}
+	desk_view_look(text_look_of(line, open, (long)index == desk->found));
 	do {
 		size_t next;
 		const size_t shown = desk_wrap(text, length, layout.width, &next);
-		const int y = pane->y + (int)row;
 
-		if (row >= 0 && row < (long)pane->rows) {
-			desk_view_look(open ? LOOK_WAITING : look_of(line));
-			if (first)
-				(void)desk_view_put(y, pane->x, pane->columns, layout.prefix,
-						    strlen(layout.prefix));
-			if (first && open)
-				(void)mvaddnwstr(y, pane->x, L"●", 1);
-			desk_view_look((long)index == desk->found ? LOOK_FOUND
-				       : open                     ? LOOK_WAITING
-				       : line->who == '-'         ? LOOK_NOTE
-								  : LOOK_PLAIN);
-			(void)desk_view_put(y, pane->x + (int)layout.indent, layout.width, text,
-					    shown);
-		}
+		if (row >= 0 && row < (long)pane->rows)
+			(void)desk_view_put(pane->y + (int)row, pane->x + (int)layout.indent,
+					    layout.width, text, shown);
 		text += next;
 		length -= next;
-		first = false;
 		row++;
 	} while (length > 0);
 }

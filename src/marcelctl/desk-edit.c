@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/text.h"
 #include "marcelctl/desk-text.h"
 
@@ -273,15 +272,17 @@ bool desk_edit_newer(struct desk_edit *edit, const struct desk_history *history)
 void desk_history_add(struct desk_history *history, const char *text, size_t length)
 {
 	const char *newest = history->count > 0 ? history->lines[history->count - 1] : NULL;
-	auto_free char *line = NULL;
+	char *line;
 
 	if (length == 0 ||
 	    (newest != NULL && strlen(newest) == length && memcmp(newest, text, length) == 0))
 		return;
 	if (history->lines == NULL)
 		history->lines = calloc(DESK_HISTORY_MAX, sizeof(*history->lines));
+	if (history->lines == NULL)
+		return;
 	line = strndup(text, length);
-	if (history->lines == NULL || line == NULL)
+	if (line == NULL)
 		return;
 	if (history->count == DESK_HISTORY_MAX) {
 		free(history->lines[0]);
@@ -289,7 +290,7 @@ void desk_history_add(struct desk_history *history, const char *text, size_t len
 			(DESK_HISTORY_MAX - 1) * sizeof(*history->lines));
 		history->count--;
 	}
-	history->lines[history->count++] = take_ptr(&line);
+	history->lines[history->count++] = line;
 }
 
 unsigned desk_edit_window(const struct desk_edit *edit, unsigned columns, size_t *ret_first)

@@ -299,26 +299,27 @@ static int make_order(struct desk_link *link, const struct request *request, con
 int desk_link_order(struct desk_link *link, enum desk_order order, uint64_t number, uint64_t turn,
 		    const char *text)
 {
-	auto_free struct request *request = malloc(sizeof(*request));
+	struct request *request;
 	sd_bus_message *call = NULL;
 	sd_bus_slot *slot = NULL;
 	int r;
 
 	if (!desk_link_is_up(link))
 		return -ENOTCONN;
+	request = malloc(sizeof(*request));
 	if (request == NULL)
 		return -ENOMEM;
 	*request = (struct request){.link = link, .order = order, .number = number, .turn = turn};
 	r = make_order(link, request, text, &call);
-	if (r < 0)
-		return r;
 	/* It may take as long as the client does not read. */
-	r = sd_bus_call_async(link->link.bus, &slot, call, on_reply, request, UINT64_MAX);
+	if (r >= 0)
+		r = sd_bus_call_async(link->link.bus, &slot, call, on_reply, request, UINT64_MAX);
 	sd_bus_message_unref(call);
-	if (r < 0)
+	if (r < 0) {
+		free(request);
 		return r;
+	}
 	/* The request is the slot's now, and the slot the bus's. */
-	(void)take_ptr(&request);
 	(void)sd_bus_slot_set_destroy_callback(slot, free);
 	(void)sd_bus_slot_set_floating(slot, 1);
 	sd_bus_slot_unref(slot);

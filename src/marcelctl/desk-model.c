@@ -1,12 +1,10 @@
 /* What the desk knows; see desk-model.h. */
 #include "marcelctl/desk-model.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/i18n.h"
 
 #define OPERATOR "fifo"
@@ -85,6 +83,26 @@ static bool grow(struct desk_model *model)
 	return true;
 }
 
+/* A talk with nothing in it; its texts are never NULL. */
+static struct desk_talk *talk_new(uint64_t number)
+{
+	struct desk_talk *talk = calloc(1, sizeof(*talk));
+
+	if (talk == NULL)
+		return NULL;
+	talk->number = number;
+	talk->peer = strdup("");
+	talk->listener = strdup("");
+	talk->responder = strdup("");
+	talk->speaker = strdup("");
+	talk->suspended = strdup("");
+	if (talk->peer != NULL && talk->listener != NULL && talk->responder != NULL &&
+	    talk->speaker != NULL && talk->suspended != NULL)
+		return talk;
+	talk_free(talk);
+	return NULL;
+}
+
 /* The talk NUMBER, made if need be. */
 static struct desk_talk *find_or_make(struct desk_model *model, uint64_t number)
 {
@@ -93,10 +111,9 @@ static struct desk_talk *find_or_make(struct desk_model *model, uint64_t number)
 
 	if (at < model->count && model->talks[at]->number == number)
 		return model->talks[at];
-	talk = grow(model) ? calloc(1, sizeof(*talk)) : NULL;
+	talk = grow(model) ? talk_new(number) : NULL;
 	if (talk == NULL)
 		return NULL;
-	talk->number = number;
 	memmove(model->talks + at + 1, model->talks + at,
 		(model->count - at) * sizeof(struct desk_talk *));
 	model->talks[at] = talk;
@@ -306,39 +323,43 @@ static void forget_lines(struct desk_talk *talk)
 		free(talk->lines[n].text);
 		n++;
 	}
+	if (n == 0)
+		return;
 	talk->count -= n;
 	memmove(talk->lines, talk->lines + n, talk->count * sizeof(talk->lines[0]));
 }
 
-static bool add_line(struct desk_talk *talk, const struct desk_line *line, bool sorted)
+/* Adds a line with a copy of TEXT; SORTED: where its time wants it. */
+static bool add_line(struct desk_talk *talk, const struct desk_line *line, const char *text,
+		     bool sorted)
 {
 	size_t at = talk->count;
-	char *text;
+	char *copy;
 
 	if (!line_room(talk))
 		return false;
-	text = strdup(line->text);
-	if (text == NULL)
+	copy = strdup(text);
+	if (copy == NULL)
 		return false;
 	while (sorted && at > 0 && talk->lines[at - 1].time > line->time)
 		at--;
 	memmove(talk->lines + at + 1, talk->lines + at,
 		(talk->count - at) * sizeof(talk->lines[0]));
 	talk->lines[at] = *line;
-	talk->lines[at].text = text;
+	talk->lines[at].text = copy;
 	talk->count++;
-	talk->bytes += strlen(text);
+	talk->bytes += strlen(copy);
 	forget_lines(talk);
 	return true;
 }
 
-static bool has_line(const struct desk_talk *talk, const struct desk_line *line)
+static bool has_line(const struct desk_talk *talk, const struct desk_line *line, const char *text)
 {
 	for (size_t i = 0; i < talk->count; i++) {
 		const struct desk_line *other = &talk->lines[i];
 
 		if (other->time == line->time && other->who == line->who &&
-		    other->turn == line->turn && strcmp(other->text, line->text) == 0)
+		    other->turn == line->turn && strcmp(other->text, text) == 0)
 			return true;
 	}
 	return false;
@@ -348,13 +369,12 @@ struct desk_talk *desk_model_said(struct desk_model *model, const struct link_ev
 				  bool past)
 {
 	struct desk_talk *talk = desk_model_find(model, event->number);
-	auto_free char *text = event->text != NULL ? strdup(event->text) : NULL;
 	const struct desk_line line = {.time = event->time,
 				       .turn = event->turn,
-				       .who = event->direction[0],
-				       .text = text};
+				       .who = event->direction[0]};
 
-	if (talk == NULL || text == NULL || has_line(talk, &line) || !add_line(talk, &line, past))
+	if (talk == NULL || has_line(talk, &line, event->text) ||
+	    !add_line(talk, &line, event->text, past))
 		return NULL;
 	if (line.who == 'C' && desk_talk_held(talk) &&
 	    (!past || (talk->waiting != 0 && line.turn >= talk->waiting)))
@@ -366,11 +386,9 @@ struct desk_talk *desk_model_said(struct desk_model *model, const struct link_ev
 
 void desk_model_note(struct desk_talk *talk, uint64_t now, const char *text)
 {
-	auto_free char *copy = strdup(text);
-	const struct desk_line line = {.time = now, .who = '-', .text = copy};
+	const struct desk_line line = {.time = now, .who = '-'};
 
-	if (copy != NULL)
-		(void)add_line(talk, &line, false);
+	(void)add_line(talk, &line, text, false);
 }
 
 static int compare(const void *a, const void *b)
@@ -441,9 +459,7 @@ size_t desk_model_waiting(const struct desk_model *model)
 
 const char *desk_talk_speaker(const struct desk_talk *talk)
 {
-	if (talk->speaker != NULL && talk->speaker[0] != '\0')
-		return talk->speaker;
-	return talk->responder != NULL ? talk->responder : "";
+	return talk->speaker[0] != '\0' ? talk->speaker : talk->responder;
 }
 
 bool desk_talk_held(const struct desk_talk *talk)

@@ -19,7 +19,6 @@
 
 #include <histedit.h>
 
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/i18n.h"
 #include "marcelctl/desk-link.h"
@@ -283,7 +282,6 @@ static void show_line(struct plain *plain, struct desk_talk *talk)
 {
 	const struct desk_line *line = &talk->lines[plain->shown++];
 	const uint64_t turn = line->turn;
-	auto_free char *reply = NULL;
 
 	if (line->who != 'C')
 		return;
@@ -293,14 +291,16 @@ static void show_line(struct plain *plain, struct desk_talk *talk)
 	talk->was_open = true;
 	(void)printf("C> %s\n", line->text);
 	while (!plain->ended && plain->failed == 0) {
+		char *reply;
+
 		talk = desk_model_find(&plain->model, plain->current);
 		if (talk == NULL || !desk_talk_is_open(talk, turn))
 			return;
-		free(reply);
 		reply = ask(plain, "S> ", turn);
 		if (reply == NULL)
 			continue;
 		answer(plain, turn, reply);
+		free(reply);
 		talk = desk_model_find(&plain->model, plain->current);
 		if (talk != NULL && plain->answered &&
 		    (plain->error == 0 || plain->error == -ESTALE))
@@ -329,13 +329,24 @@ static void converse(struct plain *plain)
 	}
 }
 
+/* Whether to go on with the next one. */
+static bool goes_on(struct plain *plain)
+{
+	char *line;
+	bool on;
+
+	if (plain->ended || plain->failed < 0)
+		return false;
+	(void)puts(_("Connection closed."));
+	line = ask(plain, _("<R>estart <T>erminate ? "), 0);
+	on = line != NULL && strcmp(line, "t") != 0 && strcmp(line, "T") != 0;
+	free(line);
+	return on;
+}
+
 static void run(struct plain *plain)
 {
-	auto_free char *line = NULL;
-
 	do {
-		free(line);
-		line = NULL;
 		plain->current = 0;
 		desk_model_tidy(&plain->model, 0);
 		(void)puts(_("Server ready, waiting for requests ..."));
@@ -343,11 +354,7 @@ static void run(struct plain *plain)
 			(void)next(plain, false);
 		if (plain->current != 0)
 			converse(plain);
-		if (plain->ended || plain->failed < 0)
-			return;
-		(void)puts(_("Connection closed."));
-		line = ask(plain, _("<R>estart <T>erminate ? "), 0);
-	} while (line != NULL && strcmp(line, "t") != 0 && strcmp(line, "T") != 0);
+	} while (goes_on(plain));
 }
 
 static void said(void *context, struct desk_talk *talk)

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "marcelctl/desk-model.h"
 #include "marcelctl/desk-text.h"
@@ -95,16 +94,17 @@ const char *desk_talk_next_line(struct desk_talk *talk, size_t *ret_length)
 /* The rest of what was to be sent is in the input line again. */
 static void take_back(struct desk_talk *talk)
 {
-	auto_free char *text = take_ptr(&talk->sending.text);
-	auto_free char *typed = strdup(desk_edit_text(&talk->input));
+	char *text = talk->sending.text;
+	char *typed = strdup(desk_edit_text(&talk->input));
 	const char *rest = text + talk->sending.sent;
 
-	if (!desk_edit_set(&talk->input, rest, strlen(rest)) || typed == NULL)
-		return;
-	if (typed[0] != '\0') {
+	talk->sending.text = NULL;
+	if (desk_edit_set(&talk->input, rest, strlen(rest)) && typed != NULL && typed[0] != '\0') {
 		(void)desk_edit_insert(&talk->input, "\n", 1);
 		(void)desk_edit_insert(&talk->input, typed, strlen(typed));
 	}
+	free(typed);
+	free(text);
 }
 
 void desk_talk_sent(struct desk_talk *talk, bool ok)
@@ -124,7 +124,8 @@ void desk_talk_sent(struct desk_talk *talk, bool ok)
 		desk_talk_answered(talk, sending->turn);
 	sending->turn = 0;
 	if (sending->text[end] == '\0') {
-		free(take_ptr(&sending->text));
+		free(sending->text);
+		sending->text = NULL;
 		return;
 	}
 	sending->sent = end + 1;

@@ -276,7 +276,7 @@ static void draw_preview(const struct desk_talk *talk, int y, int x, int columns
 static void draw_entry(const struct desk *desk, const struct desk_talk *talk, int y, int columns)
 {
 	const bool open = talk->number == desk->open;
-	const char *peer = talk->peer != NULL ? talk->peer : "";
+	const char *peer = talk->peer;
 	char number[32];
 	char age[32] = "";
 	size_t cut;
@@ -346,7 +346,7 @@ static void draw_title(const struct desk_talk *talk, const struct desk_pane *pan
 	char who[128] = "";
 	char title[768] = "";
 
-	if (talk != NULL && talk->peer != NULL) {
+	if (talk != NULL) {
 		if (talk->ended)
 			(void)snprintf(who, sizeof(who), "%s", _("ended"));
 		else if (!desk_talk_held(talk))

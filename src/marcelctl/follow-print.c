@@ -39,15 +39,6 @@ static void print_opened(const struct link_event *event)
 	put(event->responder);
 }
 
-static void print_refused(const struct link_event *event)
-{
-	if (event->turn > 0)
-		(void)printf(_("-- refused, #%" PRIu64 ": "), event->turn);
-	else
-		(void)fputs(_("-- refused: "), stdout);
-	said_put(event->text);
-}
-
 static void print_line(const struct follow_style *style, const struct link_event *event)
 {
 	const bool message = strcmp(event->name, "Message") == 0;
@@ -67,7 +58,8 @@ static void print_line(const struct follow_style *style, const struct link_event
 	} else if (strcmp(event->name, "Opened") == 0) {
 		print_opened(event);
 	} else if (strcmp(event->name, "Refused") == 0) {
-		print_refused(event);
+		(void)fputs(_("-- refused: "), stdout);
+		said_put(event->text);
 	} else if (strcmp(event->name, "Switched") == 0) {
 		(void)fputs(_("-- answers now: "), stdout);
 		put(event->text);

@@ -100,7 +100,7 @@ static void print_table(const struct link_conversation *list, size_t n)
 	table_add(&table, _("LISTENER"));
 	table_add(&table, _("ANSWERS"));
 	table_add(&table, _("TURNS"));
-	table_add(&table, _("WAITS FOR"));
+	table_add(&table, _("WAITING"));
 	for (size_t i = 0; i < n; i++) {
 		add_number(&table, list[i].number);
 		table_add(&table, moment_age(age, list[i].opened));

@@ -29,7 +29,7 @@ static void print_text(const char *text)
 static void print_line(const char *label, const char *text)
 {
 	(void)fputs(label, stdout);
-	print_text(text);
+	print_text(text[0] != '\0' ? text : "-");
 	(void)putchar('\n');
 }
 
