@@ -221,7 +221,6 @@ int guard_new(sd_event *loop, int fd, guard_fault_fn *fault, void *context, int 
 		return -ENOMEM;
 	guard->fault = fault;
 	guard->context = context;
-	guard->ready = true;
 	guard->inner = -1;
 	/* A descriptor of its own: in one loop each can be watched once. */
 	guard->outer = fcntl(fd, F_DUPFD_CLOEXEC, 0);

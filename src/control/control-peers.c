@@ -104,9 +104,13 @@ static int on_post(sd_event_source *source, void *context)
 	struct control *control = context;
 
 	(void)source;
+	/* What comes together with the end of the greeting sd-bus would leave lying in its buffer
+	 * until more comes: it gets it a little later. */
 	for (struct client *peer = control->clients; peer != NULL; peer = peer->next)
 		if (peer->guard != NULL && !peer->dropped)
-			guard_go_on(peer->guard, client_backlog(peer) <= ANSWERS_UNREAD_MAX);
+			guard_go_on(peer->guard,
+				    sd_bus_is_ready(peer->bus) > 0 &&
+					    client_backlog(peer) <= ANSWERS_UNREAD_MAX);
 	return 0;
 }
 

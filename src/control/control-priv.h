@@ -99,6 +99,7 @@ struct control {
 	/* The thread's own. */
 	struct facts facts;
 	sd_event *loop;
+	bool stopping;
 	sd_event_source *on_wake;
 	sd_event_source *on_event; /* of the watch */
 	sd_event_source *on_reap;

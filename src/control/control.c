@@ -12,6 +12,29 @@
 #include "control/control-priv.h"
 #include "record/record.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define WITH_THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WITH_THREAD_SANITIZER
+#endif
+#endif
+
+#ifdef WITH_THREAD_SANITIZER
+/*
+ * All hash tables of libsystemd share a random key, which a table that grows draws anew, and which
+ * each table copies when it is made. Two threads may do so at once: the key is some mixture then,
+ * which is as good.
+ * NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming)
+ */
+const char *__tsan_default_suppressions(void);
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming) */
+const char *__tsan_default_suppressions(void)
+{
+	return "race:getrandom\n";
+}
+#endif
+
 static void news_free(struct news *news)
 {
 	if (news == NULL)
@@ -185,7 +208,8 @@ static int on_wake(sd_event_source *source, int fd, uint32_t revents, void *cont
 	}
 	if (lost)
 		orders_reloaded(control, -ENOMEM, NULL);
-	return stop ? sd_event_exit(control->loop, 0) : 0;
+	control->stopping = stop;
+	return 0;
 }
 
 static int begin(struct control *control)
@@ -229,8 +253,9 @@ static void *run(void *argument)
 
 	control->result = r;
 	gate_open(&control->ready);
-	if (r >= 0)
-		r = sd_event_loop(control->loop);
+	/* Not sd_event_loop(): at its exit each sd_bus waits for whoever does not read. */
+	while (r >= 0 && !control->stopping)
+		r = sd_event_run(control->loop, UINT64_MAX);
 	if (r < 0 && control->result >= 0)
 		record_note(RECORD_TROUBLE, "The control ends: %s", strerrordesc_np(-r));
 	end(control);
