@@ -29,12 +29,12 @@ struct reading {
 /* The directory that systemd has made, or the usual one. Returns NULL without memory. */
 static char *default_directory(void)
 {
-	const char *given = getenv("RUNTIME_DIRECTORY");
+	const char *given = secure_getenv("RUNTIME_DIRECTORY");
 	const char *below = "";
 	char *path = NULL;
 
 	if (given == NULL || given[0] != '/') {
-		given = geteuid() == 0 ? NULL : getenv("XDG_RUNTIME_DIR");
+		given = geteuid() == 0 ? NULL : secure_getenv("XDG_RUNTIME_DIR");
 		if (given == NULL || given[0] != '/')
 			given = "/run";
 		below = "/marcel";

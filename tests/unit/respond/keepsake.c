@@ -150,6 +150,53 @@ static void test_who_does_without(void **state)
 	assert_kept(NAME, NULL);
 }
 
+/* Descriptors have one owner each, who takes them from the process before and replaces them. */
+static void test_descriptors(void **state)
+{
+	int fd, taken;
+
+	(void)state;
+	keepsakes_offer(earlier("one"), NAME);
+	keepsakes_offer(earlier("two"), OTHER);
+	taken = keepsake_take_fd(NAME);
+	assert_true(taken >= 0);
+	assert_int_equal(keepsake_take_fd(NAME), -ENOENT);
+	assert_int_equal(keepsake_take_fd(KEEPSAKE_PREFIX "c"), -ENOENT);
+	assert_kept(NAME, NULL);
+	keepsakes_start(store, unstore);
+	keepsakes_forget_rest();
+	assert_string_equal(told, "-b ");
+	fd = earlier("three");
+	assert_int_equal(keepsake_store_fd(NAME, fd), 0);
+	assert_string_equal(told, "-b -a +a ");
+	assert_int_equal(close(fd), 0);
+	keepsakes_forget_rest();
+	assert_string_equal(told, "-b -a +a ");
+	/* It is ours, not an earlier process's. */
+	assert_int_equal(keepsake_take_fd(NAME), -ENOENT);
+	keepsake_unstore_fd(NAME);
+	keepsake_unstore_fd(NAME);
+	assert_string_equal(told, "-b -a +a -a ");
+	assert_int_equal(keepsake_store_fd(NAME, -1), -EBADF);
+	assert_int_equal(close(taken), 0);
+}
+
+/* What is stored before there is a store gets there later, unless it was taken back. */
+static void test_early_descriptors(void **state)
+{
+	int fd = earlier("one");
+
+	(void)state;
+	assert_int_equal(keepsake_store_fd(NAME, fd), 0);
+	assert_int_equal(keepsake_store_fd(OTHER, fd), 0);
+	assert_int_equal(keepsake_store_fd(OTHER, fd), 0);
+	keepsake_unstore_fd(NAME);
+	assert_string_equal(told, "");
+	keepsakes_start(store, unstore);
+	assert_string_equal(told, "+b ");
+	assert_int_equal(close(fd), 0);
+}
+
 static void test_names(void **state)
 {
 	char name[KEEPSAKE_NAME_MAX + 1];
@@ -160,6 +207,7 @@ static void test_names(void **state)
 	assert_int_equal(keepsake_keep(name, "", 0), -ENAMETOOLONG);
 	keepsakes_offer(earlier("one"), name);
 	assert_kept(name, NULL);
+	assert_int_equal(keepsake_store_fd(name, 0), -ENAMETOOLONG);
 }
 
 int main(void)
@@ -171,6 +219,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_one_drops_another_needs, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_who_does_without, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_descriptors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_early_descriptors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
 	};
 

@@ -27,24 +27,22 @@ usec_t __wrap_clock_now(void)
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,readability-identifier-naming) */
 
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+static size_t room(void)
 {
-	size_t used = strlen(fake.log);
-	va_list arguments;
-	int n;
-
-	va_start(arguments, format);
-	n = vsnprintf(fake.log + used, sizeof(fake.log) - used, format, arguments);
-	va_end(arguments);
-	assert_true(n >= 0 && (size_t)n < sizeof(fake.log) - used);
+	return sizeof(fake.log) - strlen(fake.log);
 }
+
+/* Appends to the log. */
+#define WRITE(...)                                                                       \
+	assert_true((size_t)snprintf(fake.log + strlen(fake.log), room(), __VA_ARGS__) < \
+		    sizeof(fake.log) / 2)
 
 static void note_text(const char *text, size_t length)
 {
 	size_t used = strlen(fake.log);
 
-	assert_true(length + 2 < sizeof(fake.log) - used);
-	if (length > 0)
+	assert_true(length + 2 < room());
+	if (text != NULL && length > 0)
 		(void)memcpy(fake.log + used, text, length);
 	fake.log[used + length] = '\n';
 	fake.log[used + length + 1] = '\0';
@@ -54,7 +52,7 @@ static int make(const char *how, const struct place_about *about, struct place *
 {
 	assert_int_equal(about->number, 17);
 	assert_int_equal(about->opened, 4711);
-	note("%s %s\n", how, about->responder);
+	WRITE("%s %s\n", how, about->responder);
 	if (fake.no_place)
 		return -EMFILE;
 	*ret_place = (struct place *)(void *)&fake;
@@ -81,20 +79,20 @@ int place_fd(const struct place *place)
 void place_say(struct place *place, char who, uint64_t turn, const char *text, size_t length)
 {
 	assert_non_null(place);
-	note("out %c #%" PRIu64 " ", who, turn);
+	WRITE("out %c #%" PRIu64 " ", who, turn);
 	note_text(text, length);
 }
 
 void place_show(struct place *place, uint64_t turn, uint64_t waiting)
 {
 	assert_non_null(place);
-	note("show %" PRIu64 " %" PRIu64 "\n", turn, waiting);
+	WRITE("show %" PRIu64 " %" PRIu64 "\n", turn, waiting);
 }
 
 void place_close(struct place *place, const char *reason, bool left)
 {
 	assert_non_null(place);
-	note("%s %s\n", left ? "left" : "close", reason);
+	WRITE("%s %s\n", left ? "left" : "close", reason);
 }
 
 void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn, const char *word,
@@ -108,13 +106,13 @@ void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn
 
 	assert_int_equal(conversation, 17);
 	assert_non_null(names[event]);
-	note("%s", names[event]);
+	WRITE("%s", names[event]);
 	if (turn != 0)
-		note(" #%" PRIu64, turn);
+		WRITE(" #%" PRIu64, turn);
 	if (word != NULL)
-		note(" %s:", word);
+		WRITE(" %s:", word);
 	if (text != NULL)
-		note(" ");
+		WRITE(" ");
 	note_text(text, length);
 }
 
@@ -151,7 +149,7 @@ static void noted(void *context, enum marcel_note what, const char *rule, const 
 
 	(void)context;
 	(void)rule;
-	note("note %s ", names[what]);
+	WRITE("note %s ", names[what]);
 	note_text(text, length);
 }
 
@@ -161,14 +159,14 @@ struct turn {
 	_Alignas(uint64_t) char state[MARCEL_STATE_MAX];
 };
 
-static struct turn turn;
+static struct turn present;
 
 static struct marcel_conversation *begin(void)
 {
-	turn.seen = fake.c;
-	(void)memcpy(turn.state, fake.state, sizeof(turn.state));
-	turn.seen.state = turn.state;
-	turn.seen.secret = false;
+	present.seen = fake.c;
+	(void)memcpy(present.state, fake.state, sizeof(present.state));
+	present.seen.state = present.state;
+	present.seen.secret = false;
 	fake.sink = (struct marcel_sink){
 		.bytes = fake.said,
 		.room = fake.room - 1,
@@ -176,9 +174,9 @@ static struct marcel_conversation *begin(void)
 		.line_end_length = 1,
 		.said = said,
 		.note = noted,
-		.context = &turn.seen,
+		.context = &present.seen,
 	};
-	return &turn.seen;
+	return &present.seen;
 }
 
 /* R is what the call came to. */
@@ -187,13 +185,13 @@ static int commit(int r)
 	fake.said[fake.sink.used] = '\0';
 	if (r < 0) {
 		/* What is the process's own is not a matter of committing. */
-		fake.c.wake_fd = turn.seen.wake_fd;
-		fake.c.local = turn.seen.local;
+		fake.c.wake_fd = present.seen.wake_fd;
+		fake.c.local = present.seen.local;
 		return r;
 	}
-	fake.c = turn.seen;
+	fake.c = present.seen;
 	fake.c.state = fake.state;
-	(void)memcpy(fake.state, turn.state, sizeof(fake.state));
+	(void)memcpy(fake.state, present.state, sizeof(fake.state));
 	return r;
 }
 
@@ -236,9 +234,9 @@ int fake_wake(enum marcel_wake reason)
 	return commit(fake.ops->wake(seen, reason, &fake.sink));
 }
 
-int fake_order(uint64_t number, const char *line)
+int fake_order(uint64_t turn, const char *line)
 {
-	const struct marcel_order order = {number, line, strlen(line)};
+	const struct marcel_order order = {turn, line, strlen(line)};
 
 	return commit(fake.ops->order(begin(), &order, &fake.sink));
 }

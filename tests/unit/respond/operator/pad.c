@@ -26,6 +26,7 @@
 #include <cmocka.h>
 
 #include "marcel/responder.h"
+#include "respond/script/expand.h"
 
 #define LOG_MAX ((size_t)64 * 1024)
 
@@ -311,35 +312,32 @@ static void test_random(void **state)
 {
 	struct log *sent = calloc(1, sizeof(*sent));
 	size_t fed = 0, checked = 0;
+	uint64_t dice = 1;
 
 	(void)state;
 	assert_non_null(sent);
-	srand(1);
 	for (unsigned round = 0; round < 20000; round++) {
 		char line[300];
-		size_t length = (size_t)rand() % sizeof(line);
+		size_t length = (size_t)random_below(&dice, sizeof(line));
 
 		for (size_t i = 0; i < length; i++)
-			line[i] = (char)('a' + rand() % 26);
+			line[i] = (char)('a' + random_below(&dice, 26));
 		log_add(sent, line, length);
-		length = (size_t)rand() % (sent->used - fed + 1);
+		length = (size_t)random_below(&dice, (sent->used - fed + 1));
 		feed_bytes(sent->bytes + fed, length);
 		fed += length;
 		(void)fill(1);
-		take((size_t)rand() % 6);
-		if (bench->orders.used > LOG_MAX / 2 && fed == sent->used) {
-			take(SIZE_MAX);
-			assert_int_equal(bench->orders.used, sent->used);
-			assert_memory_equal(bench->orders.bytes, sent->bytes, sent->used);
-			checked += sent->used;
-			bench->orders.used = sent->used = fed = 0;
-		} else if (sent->used > LOG_MAX / 2) {
-			feed_bytes(sent->bytes + fed, sent->used - fed);
-			fed = sent->used;
-			take(SIZE_MAX);
-			(void)fill(1);
-			take(SIZE_MAX);
-		}
+		take((size_t)random_below(&dice, 6));
+		if (sent->used < LOG_MAX / 2)
+			continue;
+		take(SIZE_MAX);
+		feed_bytes(sent->bytes + fed, sent->used - fed);
+		(void)fill(1);
+		take(SIZE_MAX);
+		assert_int_equal(bench->orders.used, sent->used);
+		assert_memory_equal(bench->orders.bytes, sent->bytes, sent->used);
+		checked += sent->used;
+		bench->orders.used = sent->used = fed = 0;
 	}
 	assert_int_equal(bench->refused.used, 0);
 	assert_true(checked > PAD_ROOM * 10);
@@ -500,9 +498,10 @@ static void copy_rest(int to, size_t fed)
 	assert_int_equal(ioctl(ends[0], FIONREAD, &left), 0);
 	if (left == 0)
 		return;
+	assert_true(fed > 0);
 	for (size_t i = 0; i < fed; i++)
 		total += pieces[i].bytes != NULL ? strlen(pieces[i].bytes) : pieces[i].length;
-	all = malloc(total);
+	all = malloc(total + 1);
 	assert_non_null(all);
 	from = 0;
 	for (size_t i = 0; i < fed; i++) {

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "respond/script/expand.h"
+
 #define MOST 5000
 
 static void test_empty(void **state)
@@ -102,19 +104,18 @@ static void test_random(void **state)
 {
 	struct turns turns = {.last = 0};
 	bool *open = calloc(MOST + 1, sizeof(*open));
-	uint64_t last = 0;
+	uint64_t last = 0, dice = 1;
 
 	(void)state;
 	assert_non_null(open);
-	srand(1);
 	while (last < MOST) {
-		uint64_t turn = last > 0 ? 1 + (uint64_t)rand() % last : 1;
+		uint64_t turn = last > 0 ? 1 + random_below(&dice, last) : 1;
 		uint64_t oldest;
 
-		switch (rand() % 4) {
+		switch (random_below(&dice, 4)) {
 		case 0:
 		case 1:
-			last += 1 + (uint64_t)rand() % 3;
+			last += 1 + random_below(&dice, 3);
 			if (last > MOST)
 				last = MOST;
 			turns_open(&turns, last);
@@ -127,7 +128,7 @@ static void test_random(void **state)
 			break;
 		default:
 			/* Seldom enough that turns get old. */
-			if (rand() % 1000 == 0) {
+			if (random_below(&dice, 1000) == 0) {
 				turns_answer_all(&turns);
 				(void)memset(open, 0, (MOST + 1) * sizeof(*open));
 			}
@@ -135,7 +136,7 @@ static void test_random(void **state)
 		oldest = oldest_of(open);
 		assert_int_equal(turns_oldest(&turns), oldest);
 		for (uint64_t i = 0; i < 20; i++) {
-			turn = 1 + (uint64_t)rand() % MOST;
+			turn = 1 + random_below(&dice, MOST);
 			assert_int_equal(turns_is_open(&turns, turn),
 					 open[turn] && turn + TURNS_WINDOW > last);
 		}
