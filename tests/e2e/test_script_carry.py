@@ -195,7 +195,7 @@ def rewrite(manager, old, new):
 
 
 def keepsakes(manager):
-    return sorted(name for name, _ in manager.store if name.startswith("marcel-keep-"))
+    return sorted(name for name in manager.state_names() if name.startswith("marcel-keep-"))
 
 
 def await_keepsakes(manager, count):
