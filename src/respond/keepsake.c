@@ -21,6 +21,7 @@ struct keepsake {
 	int fd; /* a memfd; -1: it was taken, or is a descriptor in the store alone */
 	unsigned count;
 	bool stored;
+	bool replaces; /* the store has one of that name that is of no use any more */
 	unsigned needed; /* conversations that will count it soon */
 };
 
@@ -74,6 +75,9 @@ static void put_into_store(struct keepsake *keepsake)
 {
 	if (keepsake->stored || keepsakes.store == NULL)
 		return;
+	if (keepsake->replaces && keepsakes.unstore != NULL)
+		keepsakes.unstore(keepsake->name);
+	keepsake->replaces = false;
 	keepsakes.store(keepsake->fd, keepsake->name);
 	keepsake->stored = true;
 }
@@ -277,6 +281,7 @@ int keepsake_take_fd(const char *name)
 int keepsake_store_fd(const char *name, int fd)
 {
 	struct keepsake *keepsake;
+	bool replaces;
 	int own;
 
 	if (strlen(name) >= KEEPSAKE_NAME_MAX)
@@ -286,11 +291,15 @@ int keepsake_store_fd(const char *name, int fd)
 		return -errno;
 	lock_take(&keepsakes.lock);
 	keepsake = find(name);
+	/* Before keepsakes_start() nothing can be taken out of the store. */
+	replaces = keepsake != NULL && keepsakes.unstore == NULL &&
+		   (keepsake->stored || keepsake->replaces);
 	if (keepsake != NULL)
 		forget(keepsake);
 	keepsake = add(own, name);
 	if (keepsake != NULL) {
 		keepsake->count = 1;
+		keepsake->replaces = replaces;
 		put_into_store(keepsake);
 	}
 	lock_drop(&keepsakes.lock);
@@ -303,7 +312,14 @@ void keepsake_unstore_fd(const char *name)
 
 	lock_take(&keepsakes.lock);
 	keepsake = find(name);
-	if (keepsake != NULL)
+	if (keepsake != NULL && keepsakes.unstore == NULL &&
+	    (keepsake->stored || keepsake->replaces)) {
+		/* keepsakes_forget_rest() does it. */
+		close_fd(&keepsake->fd);
+		keepsake->stored = true;
+		keepsake->count = 0;
+	} else if (keepsake != NULL) {
 		forget(keepsake);
+	}
 	lock_drop(&keepsakes.lock);
 }

@@ -237,7 +237,8 @@ static int enter(const struct place_about *about, enum channel_event event,
 		return r;
 	}
 	place_write_info(place, NULL);
-	(void)snprintf(text, sizeof(text), "%s %s", about->peer, about->listener);
+	(void)snprintf(text, sizeof(text), "%s%s%s", about->peer,
+		       about->listener[0] != '\0' ? " " : "", about->listener);
 	channel_tell(event, about->number, 0, NULL, text, strlen(text));
 	*ret_fresh = fresh;
 	*ret_place = place;

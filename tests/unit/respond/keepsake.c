@@ -184,16 +184,25 @@ static void test_descriptors(void **state)
 /* What is stored before there is a store gets there later, unless it was taken back. */
 static void test_early_descriptors(void **state)
 {
+	const char *third = KEEPSAKE_PREFIX "c", *fourth = KEEPSAKE_PREFIX "d";
 	int fd = earlier("one");
 
 	(void)state;
+	keepsakes_offer(earlier("old"), third);
+	keepsakes_offer(earlier("old"), fourth);
+	assert_int_equal(keepsake_store_fd(third, fd), 0);
+	assert_int_equal(keepsake_store_fd(third, fd), 0);
+	keepsake_unstore_fd(fourth);
+	assert_int_equal(keepsake_take_fd(fourth), -ENOENT);
 	assert_int_equal(keepsake_store_fd(NAME, fd), 0);
 	assert_int_equal(keepsake_store_fd(OTHER, fd), 0);
 	assert_int_equal(keepsake_store_fd(OTHER, fd), 0);
 	keepsake_unstore_fd(NAME);
 	assert_string_equal(told, "");
 	keepsakes_start(store, unstore);
-	assert_string_equal(told, "+b ");
+	assert_string_equal(told, "+b -c +c ");
+	keepsakes_forget_rest();
+	assert_string_equal(told, "+b -c +c -d ");
 	assert_int_equal(close(fd), 0);
 }
 
