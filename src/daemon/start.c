@@ -23,8 +23,9 @@
 #include "respond/operator/channel.h"
 #include "respond/registry.h"
 
-/* Descriptors that are not clients': the listening sockets, the journal, the loop's own. */
-#define DESCRIPTORS_KEPT 64
+/* Descriptors that are not clients': the listening sockets, the journal, the loops' own, the bus
+ * and those who control the daemon, the operator channel. */
+#define DESCRIPTORS_KEPT 128
 
 void service_complain(const struct report *report)
 {
