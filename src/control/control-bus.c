@@ -59,16 +59,6 @@ static int on_name(sd_bus_message *reply, void *context, sd_bus_error *error)
 	return 0;
 }
 
-static int on_no_subscribers(sd_bus_track *track, void *context)
-{
-	struct client *client = context;
-
-	(void)track;
-	events_update(client->control);
-	/* 0 would mean: tell me again, before anything is read. */
-	return 1;
-}
-
 /* Connects; what fails at once is tried again like what fails later. */
 static int prepare(struct client *client)
 {
@@ -84,8 +74,6 @@ static int prepare(struct client *client)
 		r = sd_bus_negotiate_fds(bus, false);
 	if (r >= 0)
 		r = sd_bus_set_description(bus, "marcel-bus");
-	if (r >= 0)
-		r = sd_bus_track_new(bus, &client->subscribers, on_no_subscribers, client);
 	if (r >= 0)
 		r = client_start(client);
 	/* Goes out when the bus has said hello. */

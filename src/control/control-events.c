@@ -33,7 +33,7 @@ static bool is_subscribed(const struct client *client)
 {
 	if (client->dropped)
 		return false;
-	return client->peer ? client->subscribed : sd_bus_track_count(client->subscribers) > 0;
+	return client->peer ? client->subscribed : client->subscribers != NULL;
 }
 
 void events_update(struct control *control)

@@ -316,18 +316,24 @@ static int on_metrics(sd_bus_message *call, void *context, sd_bus_error *error)
 	return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
 }
 
+/* Who calls, on the bus; there every call says it. */
+static const char *caller(sd_bus_message *call)
+{
+	const char *name = sd_bus_message_get_sender(call);
+
+	return name != NULL ? name : "";
+}
+
 static int on_subscribe(sd_bus_message *call, void *context, sd_bus_error *error)
 {
 	struct client *client = context;
-	int r = 0;
+	int r = client->peer ? 0 : subscribers_add(client, caller(call));
 
-	(void)error;
-	if (client->peer)
-		client->subscribed = true;
-	else
-		r = sd_bus_track_add_sender(client->subscribers, call);
+	if (r == -ENOBUFS)
+		return sd_bus_error_setf(error, CONTROL_ERROR "Busy", "Too many are subscribed");
 	if (r < 0)
 		return r;
+	client->subscribed = client->peer;
 	events_update(client->control);
 	return sd_bus_reply_method_return(call, NULL);
 }
@@ -337,9 +343,9 @@ static int on_unsubscribe(sd_bus_message *call, void *context, sd_bus_error *err
 	struct client *client = context;
 
 	(void)error;
-	client->subscribed = false;
 	if (!client->peer)
-		(void)sd_bus_track_remove_sender(client->subscribers, call);
+		subscribers_remove(client, caller(call));
+	client->subscribed = false;
 	events_update(client->control);
 	return sd_bus_reply_method_return(call, NULL);
 }

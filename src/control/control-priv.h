@@ -45,6 +45,10 @@
 /* Orders of one caller, and of all on the bus, that wait for their answer. */
 #define ORDERS_MAX     64
 #define ORDERS_BUS_MAX 1024
+/* Subscribers on the bus. */
+#define SUBSCRIBERS_MAX 64
+
+struct subscriber;
 
 struct client {
 	struct control *control;
@@ -52,9 +56,9 @@ struct client {
 	sd_bus *bus;
 	sd_event_source *patience; /* peers: until they have shown that they speak D-Bus */
 	bool peer;
-	struct guard *guard;       /* peers */
-	bool subscribed;           /* peers */
-	sd_bus_track *subscribers; /* on the bus */
+	struct guard *guard;            /* peers */
+	bool subscribed;                /* peers */
+	struct subscriber *subscribers; /* on the bus */
 	bool dropped;
 	unsigned orders;  /* that wait for their answer */
 	uint64_t unheard; /* on the bus: signals it had no room for */
@@ -169,6 +173,14 @@ void events_update(struct control *control);
 int events_on_watch(sd_event_source *source, int fd, uint32_t revents, void *context);
 const char *events_text(char buffer[], size_t size, const struct watch_event *event,
 			const char *text);
+/*
+ * control-subscribers.c: of the bus's CLIENT. NAME, a unique one, is subscribed from now on until
+ * it is gone (-ENOBUFS: too many are); no more; all are forgotten.
+ */
+int subscribers_add(struct client *client, const char *name);
+void subscribers_remove(struct client *client, const char *name);
+void subscribers_free(struct client *client);
+
 /* control-peers.c: takes peers from the socket, from now on / no more. */
 int peers_start(struct control *control);
 void peers_stop(struct control *control);

@@ -95,7 +95,7 @@ static void client_free(struct client *client)
 		bus_lost(control);
 	(void)sd_event_source_disable_unref(client->patience);
 	guard_free(client->guard);
-	(void)sd_bus_track_unref(client->subscribers);
+	subscribers_free(client);
 	/* Without flushing: that would wait for whoever does not read. */
 	sd_bus_close(client->bus);
 	(void)sd_bus_unref(client->bus);

@@ -299,18 +299,25 @@ static void ends_with_clients(void **state)
 {
 	struct scene *scene = *state;
 	const struct watch_view view = {.number = 1};
+	static char text[WATCH_TEXT_MAX];
+	const struct watch_event event = {.kind = WATCH_SAID, .number = 1, .who = 'C'};
 	sd_bus *bus = scene_connect(scene), *other = scene_connect(scene);
 	int silent = scene_connect_raw(scene);
 	struct wish wish;
 	unsigned count = 0;
 	uint64_t number;
 
+	(void)memset(text, 'x', sizeof(text));
 	fake_show(scene->watch, &view);
 	(void)sd_bus_message_unref(call(bus, "Subscribe", ""));
 	call_later(other, on_answer, &count, "Close", "t", UINT64_C(1));
 	call_later(other, on_answer, &count, "Reload", "");
 	assert_true(sd_bus_flush(other) >= 0);
 	fake_wait_wish(scene->watch, &wish, &number);
+	/* More than its socket holds, but not so much that it is dropped. */
+	for (int i = 0; i < 300; i++)
+		fake_event(scene->watch, &event, text, sizeof(text));
+	fake_settle(scene->watch);
 	control_stop(scene->control);
 	scene->control = NULL;
 	fake_wait_listening(scene->watch, false);
