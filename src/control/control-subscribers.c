@@ -44,6 +44,8 @@ static void take_out(struct subscriber **at)
 {
 	struct subscriber *subscriber = *at;
 
+	if (subscriber == NULL)
+		return;
 	*at = subscriber->next;
 	subscriber_free(subscriber);
 }
@@ -136,10 +138,7 @@ int subscribers_add(struct client *client, const char *name)
 
 void subscribers_remove(struct client *client, const char *name)
 {
-	struct subscriber **at = find(client, name);
-
-	if (*at != NULL)
-		take_out(at);
+	take_out(find(client, name));
 }
 
 void subscribers_free(struct client *client)
