@@ -99,13 +99,10 @@ static void send_next(struct desk *desk, struct desk_talk *talk)
 {
 	size_t length = 0;
 	const char *line = desk_talk_next_line(talk, &length);
-	char *text = line != NULL ? strndup(line, length) : NULL;
 	uint64_t turn = talk->sending.turn;
+	char *text = line != NULL ? desk_order(line, length, &turn) : NULL;
 	int r = -ENOMEM;
 
-	/* Orders with a slash are for the conversation, not for a turn. */
-	if (text != NULL && text[0] == '/' && text[1] != '/' && text[1] != '#')
-		turn = 0;
 	if (text != NULL)
 		r = desk_link_order(desk->link, ORDER_SAY, talk->number, turn, text);
 	free(text);

@@ -152,6 +152,13 @@ bool desk_talk_take_input(struct desk_talk *talk);
 /* The next line of what is being sent: LENGTH bytes; NULL: all is through, and sending over. */
 const char *desk_talk_next_line(struct desk_talk *talk, size_t *ret_length);
 
+/*
+ * The order (marcel-operator(7)) that says the LENGTH bytes at LINE, as typed for *TURN: a slash
+ * begins an order of another kind, for no turn, unless there are two, and a number sign means
+ * nothing. *TURN becomes 0 for what can't be for a turn. The caller frees it; NULL: no memory.
+ */
+char *desk_order(const char *line, size_t length, uint64_t *turn);
+
 /* The line that desk_talk_next_line() gave went through (OK), or was refused: then the rest comes
  * back into the input line, before what has been typed there meanwhile. */
 void desk_talk_sent(struct desk_talk *talk, bool ok);

@@ -262,11 +262,13 @@ static void welcome(const struct desk_talk *talk)
 /* Sends LINE as the answer to TURN and waits for what becomes of it. */
 static void answer(struct plain *plain, uint64_t turn, const char *line)
 {
-	const bool is_order = line[0] == '/' && line[1] != '/' && line[1] != '#';
-	int r;
+	char *text = desk_order(line, strlen(line), &turn);
+	int r = -ENOMEM;
 
 	plain->answered = false;
-	r = desk_link_order(plain->link, ORDER_SAY, plain->current, is_order ? 0 : turn, line);
+	if (text != NULL)
+		r = desk_link_order(plain->link, ORDER_SAY, plain->current, turn, text);
+	free(text);
 	if (r < 0) {
 		say_error(_("refused: %s"), say_errno(-r));
 		return;

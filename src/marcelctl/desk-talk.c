@@ -91,6 +91,22 @@ const char *desk_talk_next_line(struct desk_talk *talk, size_t *ret_length)
 	return line;
 }
 
+char *desk_order(const char *line, size_t length, uint64_t *turn)
+{
+	const bool escaped = length > 1 && line[0] == '/' && (line[1] == '/' || line[1] == '#');
+	char *text = NULL;
+
+	/* An empty line may approve of a draft, but not as the answer to a turn. */
+	if (length == 0 || (line[0] == '/' && !escaped))
+		*turn = 0;
+	/* With a turn, marceld takes the text as it is. */
+	if (escaped && *turn != 0)
+		return strndup(line + 1, length - 1);
+	if (length == 0 || line[0] != '#' || *turn != 0)
+		return strndup(line, length);
+	return asprintf(&text, "/%.*s", (int)length, line) < 0 ? NULL : text;
+}
+
 /* The rest of what was to be sent is in the input line again. */
 static void take_back(struct desk_talk *talk)
 {

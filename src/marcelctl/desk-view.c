@@ -436,7 +436,8 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 			       desk->open);
 		return;
 	case ASK_EMPTY:
-		(void)snprintf(prompt, size, "%s ", _("Send an empty message? (y/n)"));
+		(void)snprintf(prompt, size, "%s ",
+			       _("Send an empty message, or the draft? (y/n)"));
 		return;
 	case ASK_LINES:
 		(void)snprintf(prompt, size, "%s ",

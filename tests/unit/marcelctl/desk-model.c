@@ -354,6 +354,32 @@ static void what_is_refused_comes_back(void **state)
 	desk_model_done(&model);
 }
 
+static void expect_sent(const char *line, uint64_t turn, const char *wanted, uint64_t wanted_turn)
+{
+	char *text = desk_order(line, strlen(line), &turn);
+
+	assert_string_equal(text, wanted);
+	assert_int_equal(turn, wanted_turn);
+	free(text);
+}
+
+static void what_is_typed_and_what_is_sent(void **state)
+{
+	(void)state;
+	expect_sent("oui", 3, "oui", 3);
+	expect_sent("oui", 0, "oui", 0);
+	/* Orders are for no turn. */
+	expect_sent("/close", 3, "/close", 0);
+	expect_sent("/", 3, "/", 0);
+	expect_sent("", 3, "", 0);
+	/* With a turn, marceld takes texts as they are; else it looks at how they begin. */
+	expect_sent("//etc", 3, "/etc", 3);
+	expect_sent("//etc", 0, "//etc", 0);
+	expect_sent("/#4 oui", 3, "#4 oui", 3);
+	expect_sent("#4 oui", 3, "#4 oui", 3);
+	expect_sent("#4 oui", 0, "/#4 oui", 0);
+}
+
 static void ages(void **state)
 {
 	char text[16];
@@ -389,6 +415,7 @@ int main(void)
 		cmocka_unit_test(the_oldest_open_turn_is_answered),
 		cmocka_unit_test(another_turn_can_be_chosen),
 		cmocka_unit_test(what_is_refused_comes_back),
+		cmocka_unit_test(what_is_typed_and_what_is_sent),
 		cmocka_unit_test(ages),
 	};
 
