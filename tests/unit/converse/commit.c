@@ -165,6 +165,37 @@ static void test_timer(void **state)
 	end_script(&script);
 }
 
+/* Others take the conversation, and give it back, between two turns. */
+static void test_switched(void **state)
+{
+	struct script script;
+
+	(void)state;
+	begin_script(&script, MODE_LINE);
+	line(&script, "one");
+	take(&script);
+	cut(&script);
+	line(&script, "two");
+	line(&script, "&3");
+	cut(&script);
+	line(&script, "+2000");
+	give_back(&script);
+	cut(&script);
+	line(&script, "three");
+	take(&script);
+	cut_at_once(&script);
+	give_back(&script);
+	cut(&script);
+	line(&script, "four");
+	take(&script);
+	cut(&script);
+	script.ends = true;
+	part(&script, script.in.used);
+	play(&script, tcp_pair(), false);
+	play(&script, unix_pair(), true);
+	end_script(&script);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -175,9 +206,10 @@ static int begin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines), cmocka_unit_test(test_near_and_far),
-		cmocka_unit_test(test_moves), cmocka_unit_test(test_end_of_input),
-		cmocka_unit_test(test_raw),   cmocka_unit_test(test_timer),
+		cmocka_unit_test(test_lines),    cmocka_unit_test(test_near_and_far),
+		cmocka_unit_test(test_moves),    cmocka_unit_test(test_end_of_input),
+		cmocka_unit_test(test_raw),      cmocka_unit_test(test_timer),
+		cmocka_unit_test(test_switched),
 	};
 
 	return cmocka_run_group_tests(tests, begin, NULL);

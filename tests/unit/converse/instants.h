@@ -13,6 +13,7 @@
 #include "converse/conversation.h"
 #include "converse/endword.h"
 #include "converse/table.h"
+#include "converse/watch.h"
 #include "handover/counters.h"
 #include "handover/snapshot.h"
 #include "script.h"
@@ -50,10 +51,20 @@ static char nothing[] = "";
 
 /* What is looked at after every instruction. */
 
+/* Who answers, who is suspended, and with what. */
+static inline bool has_responders(const struct snapshot *s, const struct point *point)
+{
+	if (!point->taken)
+		return s->turn.tail == 0 && strcmp(s->responder, "tally") == 0;
+	return strcmp(s->responder, "other") == 0 && strcmp(s->below, "tally") == 0 &&
+	       memcmp(s->state + MARCEL_STATE_MAX - s->turn.tail, &point->below,
+		      sizeof(point->below)) == 0;
+}
+
 static inline bool is_at(const struct snapshot *s, const struct point *point)
 {
-	return s->turn.in_taken == point->in_taken && s->turn.out_end == point->out_end &&
-	       s->turn.phase == point->phase &&
+	return has_responders(s, point) && s->turn.in_taken == point->in_taken &&
+	       s->turn.out_end == point->out_end && s->turn.phase == point->phase &&
 	       memcmp(s->state, &point->tally, sizeof(point->tally)) == 0;
 }
 
@@ -155,6 +166,21 @@ static inline void feed(struct run *run, const struct counters *kernel)
 /* The child. */
 
 static struct slot_head *watched;
+static struct watch *watch;
+
+/* An operator who wants the conversation, or wants it to go back, when MESSAGE says so. */
+static inline void operate(const char *message, size_t length)
+{
+	struct wish take = {.kind = WISH_TAKE, .ticket = 1, .responder = "other"};
+	struct wish give = {.kind = WISH_GIVE, .ticket = 1, .responder = "tally"};
+
+	if (length != 4)
+		return;
+	if (memcmp(message, "take", 4) == 0 && watch_wish(watch, watched->number, &take) < 0)
+		_exit(8);
+	if (memcmp(message, "give", 4) == 0 && watch_wish(watch, watched->number, &give) < 0)
+		_exit(8);
+}
 
 /* A responder is only ever asked with its turn in flight. */
 static inline int respond(struct marcel_conversation *conversation, const char *message,
@@ -162,6 +188,7 @@ static inline int respond(struct marcel_conversation *conversation, const char *
 {
 	if (atomic_load(&watched->in_flight) != 1)
 		_exit(9);
+	operate(message, length);
 	return tally_respond(conversation, message, length, sink);
 }
 
@@ -182,9 +209,22 @@ static const struct marcel_responder_ops responder = {
 	.wake = wake,
 };
 
+/* Who takes conversations; its state is larger than what it uses. */
+static const struct marcel_responder_ops other = {
+	.abi = MARCEL_RESPONDER_ABI,
+	.name = "other",
+	.state_size = sizeof(struct tally) + 100,
+	.state_version = 1,
+	.respond = respond,
+	.wake = wake,
+};
+
 static inline _Noreturn void converse(const struct run *run)
 {
 	static char *end_words[] = {farewell};
+	static struct marcel_loaded loaded[] = {{.ops = &responder},
+						{.ops = &other},
+						{.ops = NULL}};
 	const struct face face = {
 		.name = nothing,
 		.dialogue =
@@ -199,6 +239,7 @@ static inline _Noreturn void converse(const struct run *run)
 				.too_long = too_long,
 			},
 		.responder = &responder,
+		.loaded = loaded,
 	};
 	struct conversation c = {
 		.slot = table_slot(&run->table, 0),
@@ -211,6 +252,10 @@ static inline _Noreturn void converse(const struct run *run)
 	wire_init_signal();
 	wire_init(&c.wire, run->pair.server, false);
 	c.wire.peeks = run->peeks;
+	if (watch_new(1, &watch) < 0)
+		_exit(7);
+	c.watch = watch;
+	watch_begin(watch, &c);
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
 		_exit(3);
 	(void)raise(SIGSTOP);

@@ -17,6 +17,8 @@ struct point {
 	uint64_t out_end;
 	uint8_t phase;
 	struct tally tally;
+	bool taken; /* another responder has it, with that tally */
+	struct tally below;
 };
 
 /* Bytes that the client sends at once, when this many points have been reached. */
@@ -29,6 +31,8 @@ struct script {
 	struct text in;
 	struct text out;
 	struct tally tally;
+	bool taken;
+	struct tally below; /* who is suspended has this */
 	struct point points[POINTS_MAX];
 	size_t n_points;
 	struct piece pieces[PIECES_MAX];
@@ -46,6 +50,8 @@ static inline void add_point(struct script *script, uint64_t in_taken, enum slot
 		.out_end = script->out.used,
 		.phase = (uint8_t)phase,
 		.tally = script->tally,
+		.taken = script->taken,
+		.below = script->below,
 	};
 }
 
@@ -121,6 +127,27 @@ static inline void long_line(struct script *script, size_t length, size_t size)
 	}
 	text_add(&script->in, "\n", 1);
 	answer(script, message, length, script->in.used);
+}
+
+/* A line that makes an operator take the conversation, right after it is answered. It must be the
+ * last one of its piece. */
+static inline void take(struct script *script)
+{
+	line(script, "take");
+	script->below = script->tally;
+	script->tally = (struct tally){.count = 0};
+	script->taken = true;
+	add_point(script, script->in.used, PHASE_DIALOGUE);
+}
+
+/* The same, and it is given back. */
+static inline void give_back(struct script *script)
+{
+	line(script, "give");
+	script->tally = script->below;
+	script->below = (struct tally){.count = 0};
+	script->taken = false;
+	add_point(script, script->in.used, PHASE_DIALOGUE);
 }
 
 /* The dialogue is over; INPUT_END is where the input is done with. */
