@@ -71,9 +71,15 @@ def await_bus(system):
                     .returncode == 0, f"{NAME} answers on the bus")
 
 
+def empty_directory(marcel):
+    """Makes the channel's directory as it is after boot; the service must not run."""
+    marcel.run(f"rm -rf {DIRECTORY} && systemd-tmpfiles --create marcel.conf")
+
+
 def prepare_operators(marcel, config=CONFIG):
-    """Makes all conversations the operators'."""
+    """Makes all conversations the operators', and their directory empty."""
     configure(marcel, config)
+    empty_directory(marcel)
 
 
 def events_of(marcel):
@@ -86,6 +92,12 @@ def events_of(marcel):
     found = [EVENT.fullmatch(line) for line in lines]
     assert all(found), [line for line, match in zip(lines, found) if not match]
     return found
+
+
+def check_numbers(marcel):
+    """Events are numbered without gaps."""
+    numbers = [int(match["number"]) for match in events_of(marcel)]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def order(marcel, line, number=None):

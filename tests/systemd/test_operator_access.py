@@ -8,7 +8,8 @@ import pytest
 
 from conftest import GREETING
 from operators import (BUS, BUS_CALL, CONTROL, DIRECTORY, GROUP, INSIDER, NAME, OBJECT, OUTSIDER,
-                       PEER_CALL, Listener, add_users, await_bus, bus_call, events_of, listening,
+                       PEER_CALL, Listener, add_users, await_bus, bus_call, empty_directory,
+                       events_of, listening,
                        method, number_of, order, prepare_operators, run_as)
 
 SECRET = "Le code est 4711"
@@ -274,7 +275,7 @@ def test_no_directory_means_nobody_but_root(marcel, meet):
         assert marcel.run([*PEER_CALL, *method("ListConversations")]).stdout
     finally:
         marcel.run("systemctl stop marcel.socket marcel.service")
-        marcel.run(f"rm -rf {DIRECTORY} && systemd-tmpfiles --create marcel.conf")
+        empty_directory(marcel)
 
 
 def test_marcelctl_names_the_group(marcel, held):
