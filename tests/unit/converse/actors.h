@@ -42,6 +42,7 @@ struct actor {
 /* What has happened, in order, such as "+third" (opened), "-large" (closed, it goes on),
  * "-large>third" (the same, it is known with whom) or "!large=idle" (closed, it is over). */
 static char actors_log[512];
+static bool actors_silent; /* too much happens for that */
 
 /* Writes "SIGN NAME MORE" down, without the blanks. */
 static inline void actors_note(const char *sign, const char *name, const char *more)
@@ -51,6 +52,8 @@ static inline void actors_note(const char *sign, const char *name, const char *m
 	int length =
 		snprintf(entry, sizeof(entry), "%s%s%s%s", used > 0 ? " " : "", sign, name, more);
 
+	if (actors_silent)
+		return;
 	assert_in_range(length, 1, sizeof(entry) - 1);
 	assert_true(used + (size_t)length < sizeof(actors_log));
 	(void)memcpy(actors_log + used, entry, (size_t)length + 1);
