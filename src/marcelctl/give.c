@@ -104,6 +104,7 @@ int verb_give(int argc, char **argv)
 		return EXIT_USAGE;
 	if (link_open(&live.to, false, &link) < 0)
 		return CTL_FAILED;
+	link.patience = LIVE_PATIENCE;
 	r = n == 2 ? give(&link, number, argv[optind + 1]) : give_back(&link, number);
 	link_done(&link);
 	return r < 0 ? CTL_FAILED : EXIT_OK;

@@ -28,6 +28,9 @@ struct meaning {
 	const char *text; /* marked with N_() */
 };
 
+/* No error: the conversation does not come round to what it was asked for. */
+#define WAITS "waits"
+
 static const struct meaning meanings[] = {
 	{"NoSuchConversation", ENOENT, FILL_NUMBER,
 	 N_("there is no conversation %s, or not any more; 'marcelctl list' shows those there "
@@ -47,6 +50,9 @@ static const struct meaning meanings[] = {
 	{"NotPossible", EOPNOTSUPP, FILL_TEXT, N_("this is not possible: %s")},
 	{"BadConfiguration", EBADMSG, FILL_TEXT,
 	 N_("the configuration is bad, and the one before stays in force:\n%s")},
+	{WAITS, ETIMEDOUT, FILL_NUMBER,
+	 N_("conversation %s: its client does not read; the order waits and will be carried out "
+	    "when it does")},
 	{SD_BUS_ERROR_UNKNOWN_METHOD, EBADR, FILL_TEXT,
 	 N_("this marceld is older than marcelctl and can't do that (%s)")},
 	{SD_BUS_ERROR_UNKNOWN_INTERFACE, EBADR, FILL_TEXT,
@@ -159,6 +165,8 @@ char *link_explain(const struct link *link, const sd_bus_error *error, uint64_t 
 	char digits[32];
 
 	(void)link;
+	if (number != 0 && link_errno(error) == -ETIMEDOUT)
+		meaning = meaning_of(WAITS);
 	if (meaning == NULL && link_errno(error) == -ECONNRESET)
 		meaning = meaning_of(SD_BUS_ERROR_DISCONNECTED);
 	if (meaning == NULL && link_errno(error) == -ETIMEDOUT)

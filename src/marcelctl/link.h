@@ -77,8 +77,9 @@ int link_errno(const sd_bus_error *error);
 
 /*
  * What ERROR means and what to do about it: lines of text in the user's language, escaped (see
- * base/text.h) but for their line ends. NUMBER: the conversation it was about, 0 if none. The
- * caller frees it; NULL: no memory.
+ * base/text.h) but for their line ends. NUMBER: the conversation that was asked for something, 0
+ * if none: no reply in time means that its client does not read. The caller frees it; NULL: no
+ * memory.
  */
 char *link_explain(const struct link *link, const sd_bus_error *error, uint64_t number);
 

@@ -81,6 +81,7 @@ int live_call_each(int argc, char **argv, const char *method)
 	}
 	if (link_open(&live.to, false, &link) < 0)
 		return CTL_FAILED;
+	link.patience = LIVE_PATIENCE;
 	status = call_each(&link, method, argv + optind, argc - optind);
 	link_done(&link);
 	return status;

@@ -7,11 +7,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "marcelctl/link.h"
 #include "marcelctl/verb.h"
 
 /* Exit status: no marceld runs there (as systemctl's). */
 #define CTL_NOT_RUNNING 3
+
+/* How long a conversation may take to do what it is asked for; after that, its client is taken for
+ * one that does not read. In microseconds. */
+#define LIVE_PATIENCE (5 * USEC_PER_SEC)
 
 enum {
 	LIVE_CONTROL = VERB_OPTIONS,

@@ -20,7 +20,7 @@
 static const struct verb verbs[] = {
 	{NULL, "status", N_("[--json]"), N_("tell whether marceld runs, and how it does"),
 	 verb_status, N_("A running marceld:")},
-	{NULL, "reload", "",
+	{NULL, "reload", NULL,
 	 N_("have the configuration read again, and tell what is wrong with it"), verb_reload,
 	 NULL},
 	{NULL, "metrics", N_("[--textfile FILE]"), N_("give figures to Prometheus"), verb_metrics,
@@ -61,11 +61,11 @@ static int print_help(void)
 	for (size_t i = 0; i < N_VERBS; i++) {
 		if (verbs[i].heading != NULL)
 			(void)printf("\n%s\n", _(verbs[i].heading));
-		(void)printf("  %s%s%s %s\n        %s\n",
-			     verbs[i].group != NULL ? verbs[i].group : "",
-			     verbs[i].group != NULL ? " " : "", verbs[i].name,
-			     verbs[i].arguments[0] != '\0' ? _(verbs[i].arguments) : "",
-			     _(verbs[i].summary));
+		(void)printf("  %s%s%s", verbs[i].group != NULL ? verbs[i].group : "",
+			     verbs[i].group != NULL ? " " : "", verbs[i].name);
+		if (verbs[i].arguments != NULL)
+			(void)printf(" %s", _(verbs[i].arguments));
+		(void)printf("\n        %s\n", _(verbs[i].summary));
 	}
 	(void)fputs(
 		_("\n"

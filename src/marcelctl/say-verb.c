@@ -6,13 +6,11 @@
  * read what it is sent, and the order waits there: that is told, too. One thread.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/i18n.h"
 #include "base/text.h"
@@ -28,8 +26,6 @@ static const struct option options[] = {
 	{"turn", required_argument, NULL, OPTION_TURN},
 	{NULL, 0, NULL, 0},
 };
-
-#define PATIENCE (5 * USEC_PER_SEC)
 
 struct saying {
 	struct live live;
@@ -57,27 +53,12 @@ static bool is_utf8(const char *text, size_t length)
  */
 static int say_line(struct saying *saying, const char *line, size_t length)
 {
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	auto_free char *text = NULL;
-	int r;
-
 	if (!is_utf8(line, length)) {
 		say_error(_("this is not UTF-8, or has a NUL in it; other bytes can be written to "
 			    "the conversation's FIFO, see marcel-operator(7)"));
 		return -EILSEQ;
 	}
-	r = link_try(&saying->link, "Say", NULL, &error, "tts", saying->number, saying->turn, line);
-	if (r == -ETIMEDOUT) {
-		say_error(_("conversation %" PRIu64 ": its client does not read; the order waits "
-			    "and will be carried out when it does"),
-			  saying->number);
-	} else if (r < 0) {
-		text = link_explain(&saying->link, &error, saying->number);
-		if (text != NULL)
-			link_tell(&saying->link, text);
-	}
-	sd_bus_error_free(&error);
-	return r;
+	return link_call(&saying->link, "Say", NULL, "tts", saying->number, saying->turn, line);
 }
 
 /* Says each line of standard input as it comes. */
@@ -184,7 +165,7 @@ int verb_say(int argc, char **argv)
 	}
 	if (link_open(&saying.live.to, false, &saying.link) < 0)
 		return CTL_FAILED;
-	saying.link.patience = PATIENCE;
+	saying.link.patience = LIVE_PATIENCE;
 	r = input ? say_input(&saying) : say_text(&saying, text);
 	link_done(&saying.link);
 	return r < 0 ? CTL_FAILED : EXIT_OK;

@@ -10,7 +10,7 @@
 struct verb {
 	const char *group; /* the word before it: "script"; NULL: none */
 	const char *name;
-	const char *arguments; /* for the help, marked with N_() */
+	const char *arguments; /* for the help, marked with N_(); NULL: none */
 	const char *summary;   /* the same */
 	int (*run)(int argc, char **argv);
 	const char *heading; /* in the help, above this verb and those behind it; NULL: none */

@@ -202,7 +202,8 @@ static void test_errors(void **state)
 		{"org.freedesktop.DBus.Error.UnknownMethod no Say", -EBADR, "older than marcelctl"},
 		{"org.freedesktop.DBus.Error.AccessDenied x", -EACCES,
 		 "usermod -aG marcel-operator"},
-		{"org.freedesktop.DBus.Error.NoReply x", -ETIMEDOUT, "does not answer"},
+		{"org.freedesktop.DBus.Error.NoReply x", -ETIMEDOUT,
+		 "conversation 17: its client does not read"},
 		{"org.example.Strange it is strange", -EIO, "it is strange"},
 	};
 	struct fake *fake = *state;
@@ -233,7 +234,11 @@ static void test_no_reply(void **state)
 	struct link link = connected(fake, &told);
 
 	order(fake, "mute Reload");
+	order(fake, "mute GetPast");
 	link.patience = 1000;
+	assert_int_equal(link_call(&link, "GetPast", NULL, "t", UINT64_C(17)), -ETIMEDOUT);
+	assert_string_equal(told.text, "marceld does not answer\n");
+	told.text[0] = '\0';
 	assert_int_equal(link_call(&link, "Reload", NULL, NULL), -ETIMEDOUT);
 	assert_string_equal(told.text, "marceld does not answer\n");
 	link_done(&link);
