@@ -4,6 +4,7 @@ The channel's files are read and its FIFOs written through the system's own tree
 root outside; what a user of the system can do is tried inside, as that user.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -63,6 +64,12 @@ def method(name, signature="", *arguments, service=NAME):
 def bus_call(system, name, signature="", *arguments):
     """What `busctl call` prints for a call on the system bus, as root."""
     return system.output([*BUS_CALL, *method(name, signature, *arguments)])
+
+
+def numbers_by_address(system):
+    """The numbers of all live conversations, by their clients' addresses."""
+    text = system.output([*BUS_CALL, "--json=short", *method("ListConversations")])
+    return {row[2]: row[0] for row in json.loads(text)["data"][0]}
 
 
 def await_bus(system):
