@@ -109,8 +109,9 @@ static void send_next(struct desk *desk, struct desk_talk *talk)
 	if (r == 0)
 		return;
 	desk_talk_sent(talk, false);
+	/* That marceld is gone is on the screen already. */
 	if (r == -ENOTCONN)
-		desk_say(desk, "%s", _("marceld is gone, reconnecting"));
+		desk_view_bell();
 	else
 		desk_say(desk, "%s", say_errno(-r));
 }
@@ -156,7 +157,7 @@ static void order(struct desk *desk, enum desk_order order, const char *text)
 	const int r = desk_link_order(desk->link, order, desk->open, 0, text);
 
 	if (r == -ENOTCONN)
-		desk_say(desk, "%s", _("marceld is gone, reconnecting"));
+		desk_view_bell();
 	else if (r < 0)
 		desk_say(desk, "%s", say_errno(-r));
 }

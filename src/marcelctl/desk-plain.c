@@ -298,6 +298,12 @@ static void show_line(struct plain *plain, struct desk_talk *talk)
 		talk = desk_model_find(&plain->model, plain->current);
 		if (talk == NULL || !desk_talk_is_open(talk, turn))
 			return;
+		/* What ends the conversation waits for no answer, nor what only comes to wait when
+		 * an earlier message is answered. */
+		if (talk->waiting != turn) {
+			(void)next(plain, false);
+			continue;
+		}
 		reply = ask(plain, "S> ", turn);
 		if (reply == NULL)
 			continue;

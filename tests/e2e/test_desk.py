@@ -308,8 +308,8 @@ def test_help_and_questions_in_a_small_window(house):
 
 
 def test_scrolling(house):
-    peer = house.connect("\n".join(f"line {i}." for i in range(1, 61)))
     desk = house.desk()
+    peer = house.connect("\n".join(f"line {i}." for i in range(1, 61)))
     desk.wait("line 60.").press("PPage").wait("▼ more", "line 41.").wait_gone("line 60.")
     peer.send("line 61.\n")
     desk.wait("▼ new lines: 1", "line 41.").wait_gone("line 61.")
@@ -318,8 +318,8 @@ def test_scrolling(house):
 
 
 def test_searching(house):
-    house.connect("\n".join(f"{'Épine' if i in (7, 20) else 'rose'} {i}." for i in range(1, 61)))
     desk = house.desk()
+    house.connect("\n".join(f"{'Épine' if i in (7, 20) else 'rose'} {i}." for i in range(1, 61)))
     desk.wait("rose 60.").press("C-f").wait("Search:").type("épine").press("Enter")
     desk.wait("Épine 20.", "▼").press("C-f").wait("Search:").press("Enter").wait("Épine 7.")
     desk.press("C-f").wait("Search:").press("Enter").wait("not found: épine")
@@ -426,7 +426,7 @@ def test_a_message_changes_only_what_it_must(house):
 
 def test_nothing_is_done_when_nothing_happens(house, marceld):
     house.connect()
-    other = marceld("", config_file=False)
+    other = marceld("")
     desk = house.desk()
     desk.wait_list(1).wait("0 waiting")
     before = desk.rest()

@@ -1,0 +1,148 @@
+"""The desk as the first server was: one conversation after another, on a terminal and in a pipe."""
+
+import subprocess
+
+import pytest
+
+from client_tools import environment, french, read_exactly
+from daemon_tools import FAREWELL, PATIENCE, SANITIZER_REPORT
+from desk_tools import needs_tmux
+from marcelctl_tools import write
+from script_tools import MARCELCTL
+from test_desk import house_fixture, scripted_fixture  # noqa: F401 (fixtures)
+
+READY = "Server ready, waiting for requests ...\n"
+CLOSED = "Connection closed.\n"
+AGAIN = "<R>estart <T>erminate ? "
+
+
+def hello(peer):
+    host, port = peer.socket.getsockname()
+    return f"Client connected, IP address {host}, port {port}\n"
+
+
+class Plain:
+    """`marcelctl desk --plain` in pipes."""
+
+    def __init__(self, house, **env):
+        self.process = subprocess.Popen(
+            [MARCELCTL, "desk", "--plain", f"--control={house.control}"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**env))
+
+    def expect(self, text):
+        read_exactly(self.process.stdout, text.encode())
+        return self
+
+    def say(self, text):
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+        return self
+
+    def end(self, out="", status=0, err=""):
+        rest, errors = self.process.communicate(timeout=PATIENCE)
+        assert not SANITIZER_REPORT.search(errors), errors
+        assert (self.process.returncode, rest.decode(), errors.decode()) == (status, out, err)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(name="plain")
+def plain_fixture(house):
+    started = []
+
+    def start(where=house, **env):
+        started.append(Plain(where, **env))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+def test_one_after_another(house, plain):
+    desk = plain().expect(READY)
+    peer = house.connect()
+    desk.expect(hello(peer))
+    peer.send("Bonjour\n")
+    desk.expect("C> Bonjour\nS> ").say("Bonjour à vous").expect("Bonjour à vous\n")
+    peer.expect("Bonjour à vous\n").send("un\ndeux\n")
+    desk.expect("C> un\nS> ").say("one").expect("one\nC> deux\nS> ").say("two").expect("two\n")
+    peer.expect("one\ntwo\n").send("fin\n").expect_end(FAREWELL)
+    desk.expect("C> fin\n" + CLOSED + AGAIN).say("R").expect("R\n" + READY)
+    peer = house.connect("again")
+    desk.expect(hello(peer) + "C> again\nS> ").say("yes").expect("yes\n")
+    peer.expect("yes\n").close()
+    desk.expect(CLOSED + AGAIN).say("t").end("t\n")
+
+
+def test_whoever_has_waited_longest_is_first(house, plain):
+    first, second = house.connect("one"), house.connect("two")
+    desk = plain().expect(READY + hello(first) + "C> one\nS> ").say("un").expect("un\n")
+    first.expect("un\n").send("fin\n").expect_end(FAREWELL)
+    desk.expect("C> fin\n" + CLOSED + AGAIN).say("").expect("\n" + READY + hello(second))
+    desk.expect("C> two\nS> ").say("deux").expect("deux\n")
+    second.expect("deux\n")
+
+
+def test_the_end_of_input_is_the_end(house, plain):
+    peer = house.connect("one")
+    desk = plain()
+    desk.expect(READY + hello(peer) + "C> one\nS> ")
+    desk.end("\n")
+    # The client is still there, and somebody else may answer.
+    house.ctl("say", "1", "hello")
+    peer.expect("hello\n")
+
+
+def test_somebody_else_answers(house, plain):
+    peer = house.connect("one")
+    desk = plain().expect(READY + hello(peer) + "C> one\nS> ")
+    house.ctl("say", "1", "faster")
+    peer.expect("faster\n").send("two\n")
+    desk.expect("\nC> two\nS> ").say("mine").expect("mine\n")
+    peer.expect("mine\n")
+
+
+def test_an_order_is_refused(house, plain):
+    peer = house.connect("one")
+    desk = plain().expect(READY + hello(peer) + "C> one\nS> ").say("/nonsense")
+    desk.expect("/nonsense\nS> ").say("//x").expect("//x\n")
+    peer.expect("/x\n")
+
+
+def test_whom_a_script_answers_is_left_alone(scripted, plain):
+    peer = scripted.daemon.connect(b"script here\n")
+    desk = plain(scripted).expect(READY)
+    peer.send("one\n").expect("script: one\n").send("human\n")
+    desk.expect(hello(peer) + "C> human\nS> ").say("yes").expect("yes\n")
+    peer.expect("yes\n")
+
+
+def test_in_french(house, plain, french):
+    peer = house.connect("Bonjour")
+    host, port = peer.socket.getsockname()
+    desk = plain(**french)
+    desk.expect("Serveur prêt, en attente de requêtes ...\n"
+                f"Client connecté, adresse IP {host}, port {port}\nC> Bonjour\nS> ")
+    desk.say("Salut").expect("Salut\n")
+    peer.expect("Salut\n").send("fin\n").expect_end(FAREWELL)
+    desk.expect("C> fin\nConnexion interrompue.\n<R>ecommencer <T>erminer ? ").say("T").end("T\n")
+
+
+@needs_tmux
+def test_on_a_terminal(house):
+    peer = house.connect("Bonjour")
+    desk = house.desk("--plain")
+    desk.wait("C> Bonjour\nS>").type("été 漢x").press("BSpace", "Enter")
+    peer.expect("été 漢\n").send("two\n")
+    desk.wait("C> two\nS>").type("half")
+    # What another one answers breaks the line off.
+    house.ctl("say", "1", "faster")
+    peer.expect("faster\n").send("three\n")
+    desk.wait("C> three\nS>").type("yes").press("Enter")
+    peer.expect("yes\n").send("fin\n").expect_end(FAREWELL)
+    desk.wait("Connection closed.\n<R>estart").type("t").press("Enter")
+    desk.end()
