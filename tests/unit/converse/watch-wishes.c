@@ -272,7 +272,7 @@ static void test_together(void **state)
 	struct set *s = *state;
 	struct together t = {.s = s};
 	struct talker talkers[SLOTS] = {{.t = &t}};
-	pthread_t threads[SLOTS], controller;
+	pthread_t threads[SLOTS] = {0}, controller;
 	unsigned conversations = repeat(1000), begun = 0, ended = 0;
 	struct watch_sums sums;
 

@@ -11,7 +11,7 @@ static void test_all_kinds(void **state)
 	watch_listen(s->watch, true);
 	must_be_quiet(s);
 	come(s, 1, false);
-	told = must_be(s, WATCH_OPENED, 1, "");
+	must_be(s, WATCH_OPENED, 1, "");
 	must_be_quiet(s);
 	says(s, 1, MARCEL_SERVER, 0, "Welcome");
 	says(s, 1, MARCEL_CLIENT, 1, "Bonjour");
@@ -31,16 +31,16 @@ static void test_all_kinds(void **state)
 	watch_waiting(s->watch, &s->c[1], 0);
 	assert_int_equal(must_be(s, WATCH_WAITING, 1, "").event.turn, 0);
 	watch_switched(s->watch, &s->c[1], "fifo", "script", NULL);
-	told = must_be(s, WATCH_SWITCHED, 1, "fifo");
+	must_be(s, WATCH_SWITCHED, 1, "fifo");
 	watch_switched(s->watch, &s->c[1], "script", NULL, "fifo");
-	told = must_be(s, WATCH_SWITCHED, 1, "fifo");
+	must_be(s, WATCH_SWITCHED, 1, "fifo");
 	/* That is what was so already. */
 	watch_switched(s->watch, &s->c[1], "script", NULL, "fifo");
 	must_be_quiet(s);
 	watch_refused(s->watch, &s->c[1], 12, "not-open: Trop tard", 19);
 	assert_int_equal(must_be(s, WATCH_REFUSED, 1, "not-open: Trop tard").event.turn, 12);
 	go(s, 1, END_END_WORD);
-	told = must_be(s, WATCH_CLOSED, 1, "end-word");
+	must_be(s, WATCH_CLOSED, 1, "end-word");
 	must_be_quiet(s);
 }
 
@@ -59,7 +59,7 @@ static void test_carried(void **state)
 static void test_secret_and_long(void **state)
 {
 	struct set *s = *state;
-	auto_free char *text = malloc(3 * WATCH_TEXT_MAX);
+	auto_free char *text = malloc((size_t)3 * WATCH_TEXT_MAX);
 	struct told told;
 
 	assert_non_null(text);
@@ -84,7 +84,7 @@ static void test_secret_and_long(void **state)
 	watch_refused(s->watch, &s->c[0], 1, text, (size_t)3 * WATCH_TEXT_MAX);
 	assert_true(next(s, &told));
 	assert_int_equal(told.event.length, WATCH_TEXT_MAX);
-	assert_int_equal(told.event.whole, 3 * WATCH_TEXT_MAX);
+	assert_int_equal(told.event.whole, (size_t)3 * WATCH_TEXT_MAX);
 	must_be_quiet(s);
 }
 
@@ -190,7 +190,8 @@ static void test_past(void **state)
 	char line[16];
 	uint64_t n;
 
-	assert_true(told != NULL && text != NULL);
+	assert_non_null(told);
+	assert_non_null(text);
 	(void)memset(text, 'x', WATCH_TEXT_MAX);
 	assert_int_equal(watch_past(s->watch, FIRST_NUMBER, count_past, told), -ENOENT);
 	come(s, 0, false);
