@@ -161,7 +161,7 @@ def test_the_client_ends(house):
     peer = house.connect("one")
     desk = house.desk()
     desk.wait("C> #1 one").type("answ")
-    peer.send("fin\n").expect_end(FAREWELL)
+    peer.send("fin\n").expect_end(FAREWELL).close()
     desk.wait("ended", "0 waiting").type("er").press("Enter").wait("this conversation has ended")
     # It goes when one looks elsewhere, unless something was typed there.
     house.connect("two")
@@ -174,7 +174,7 @@ def test_closing(house):
     desk = house.desk()
     desk.wait("C> #1 one").press("C-x").wait("Close conversation 1? (y/n)").press("n")
     desk.wait_gone("Close conversation").press("C-x").wait("(y/n)").press("y")
-    peer.expect_end(FAREWELL)
+    peer.expect_end(FAREWELL).close()
     desk.wait("ended")
 
 
@@ -194,7 +194,7 @@ def test_orders(house):
     peer.expect("/etc\n").send("two\n")
     desk.wait("C> #2 two").type("/nonsense").press("Enter").wait("refused: ")
     desk.wait_input("#2 S> /nonsense").press("C-u").type("/close").press("Enter")
-    peer.expect_end(FAREWELL)
+    peer.expect_end(FAREWELL).close()
 
 
 # Taking over.

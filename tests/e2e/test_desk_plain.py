@@ -70,7 +70,7 @@ def test_one_after_another(house, plain):
     desk.expect("C> Bonjour\nS> ").say("Bonjour à vous").expect("Bonjour à vous\n")
     peer.expect("Bonjour à vous\n").send("un\ndeux\n")
     desk.expect("C> un\nS> ").say("one").expect("one\nC> deux\nS> ").say("two").expect("two\n")
-    peer.expect("one\ntwo\n").send("fin\n").expect_end(FAREWELL)
+    peer.expect("one\ntwo\n").send("fin\n").expect_end(FAREWELL).close()
     desk.expect("C> fin\n" + CLOSED + AGAIN).say("R").expect("R\n" + READY)
     peer = house.connect("again")
     desk.expect(hello(peer) + "C> again\nS> ").say("yes").expect("yes\n")
@@ -81,7 +81,7 @@ def test_one_after_another(house, plain):
 def test_whoever_has_waited_longest_is_first(house, plain):
     first, second = house.connect("one"), house.connect("two")
     desk = plain().expect(READY + hello(first) + "C> one\nS> ").say("un").expect("un\n")
-    first.expect("un\n").send("fin\n").expect_end(FAREWELL)
+    first.expect("un\n").send("fin\n").expect_end(FAREWELL).close()
     desk.expect("C> fin\n" + CLOSED + AGAIN).say("").expect("\n" + READY + hello(second))
     desk.expect("C> two\nS> ").say("deux").expect("deux\n")
     second.expect("deux\n")
@@ -128,7 +128,7 @@ def test_in_french(house, plain, french):
     desk.expect("Serveur prêt, en attente de requêtes ...\n"
                 f"Client connecté, adresse IP {host}, port {port}\nC> Bonjour\nS> ")
     desk.say("Salut").expect("Salut\n")
-    peer.expect("Salut\n").send("fin\n").expect_end(FAREWELL)
+    peer.expect("Salut\n").send("fin\n").expect_end(FAREWELL).close()
     desk.expect("C> fin\nConnexion interrompue.\n<R>ecommencer <T>erminer ? ").say("T").end("T\n")
 
 
@@ -143,6 +143,6 @@ def test_on_a_terminal(house):
     house.ctl("say", "1", "faster")
     peer.expect("faster\n").send("three\n")
     desk.wait("C> three\nS>").type("yes").press("Enter")
-    peer.expect("yes\n").send("fin\n").expect_end(FAREWELL)
+    peer.expect("yes\n").send("fin\n").expect_end(FAREWELL).close()
     desk.wait("Connection closed.\n<R>estart").type("t").press("Enter")
     desk.end()
