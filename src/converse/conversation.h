@@ -52,6 +52,7 @@ struct conversation {
 	pthread_t thread;       /* main thread */
 	bool resumed;           /* another process left it */
 	bool running;           /* main thread: there is a thread to join */
+	bool freezes;           /* main thread: it must stop before another process carries on */
 	uint64_t seen_progress; /* main thread: wire_progress() when the watchdog last looked */
 
 	struct wire wire;

@@ -189,6 +189,23 @@ static struct framer restore_framer(const struct slot_turn *turn, const struct f
 	};
 }
 
+/*
+ * Whether another process can only carry on exactly where C stands if its thread has stopped: the
+ * kernel does not count for its socket, or one of those who answer now, or may later, has something
+ * to save. Before there is a thread, which changes them.
+ */
+static bool must_freeze(const struct conversation *c)
+{
+	const struct marcel_loaded *loaded = c->origin.face->loaded;
+
+	if (c->wire.peeks || c->responder->save != NULL ||
+	    (c->below.responder != NULL && c->below.responder->save != NULL))
+		return true;
+	while (loaded != NULL && loaded->ops != NULL && loaded->ops->save == NULL)
+		loaded++;
+	return loaded != NULL && loaded->ops != NULL;
+}
+
 /* Makes the conversation of slot INDEX, which is filled, live: the one way there is. */
 static int start_thread(struct roster *roster, uint32_t index, int fd,
 			const struct roster_resumption *how)
@@ -215,6 +232,7 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 	};
 	wire_init(&c->wire, fd, how->carried);
 	c->wire.peeks = roster->hooks.keep != NULL && !is_tcp(fd);
+	c->freezes = must_freeze(c);
 	stack = stacks_get(&roster->stacks, index, &stack_size);
 	watch_begin(roster->watch, c);
 	r = thread_start(&c->thread, NULL, stack, stack_size, run, c);
@@ -386,19 +404,10 @@ static bool wake_one(struct conversation *c, unsigned mail)
 	return false;
 }
 
-/*
- * Whether another process can only carry on exactly where C stands if its thread has stopped: the
- * kernel does not count for its socket, or its responder has something to save.
- */
-static bool must_freeze(const struct conversation *c)
-{
-	return c->wire.peeks || c->responder->save != NULL;
-}
-
 static bool freeze_one(struct conversation *c, unsigned unused)
 {
 	(void)unused;
-	if (must_freeze(c))
+	if (c->freezes)
 		wire_wake(&c->wire, MAIL_FREEZE);
 	return false;
 }
@@ -406,7 +415,7 @@ static bool freeze_one(struct conversation *c, unsigned unused)
 static bool is_moving(struct conversation *c, unsigned unused)
 {
 	(void)unused;
-	return must_freeze(c);
+	return c->freezes;
 }
 
 void roster_freeze(struct roster *roster)
