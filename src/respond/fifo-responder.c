@@ -14,53 +14,21 @@
  */
 #include "respond/fifo-responder.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "respond/fifo-priv.h"
 #include "respond/fifo-settings.h"
 #include "respond/operator/channel.h"
-#include "respond/operator/order.h"
 #include "respond/operator/pad.h"
-#include "respond/operator/turns.h"
-#include "respond/registry.h"
 
 static_assert(PAD_LINE_MAX == CHANNEL_LINE_MAX, "an order of any way fits everywhere");
 
 #define STATE_VERSION 1
 
-#define FLAG_ABSENT 0x01u /* the client knows that nobody is there */
-#define FLAG_DRAFT  0x02u /* the draft that was proposed is neither said nor replaced */
-#define FLAG_SHOWN  0x04u /* the operator knows of it */
-#define FLAG_MUTE   0x08u /* the client has said its last message, and waits for answers */
-
-/* What is kept of a conversation. Plain memory, saved. */
-struct fifo_state {
-	struct turns turns;
-	uint64_t taken;     /* so much of the pad's stream was carried out */
-	uint64_t absent_at; /* when the client is told that nobody is there; 0: it is not */
-	uint64_t answering; /* within a call: the turn that a reply is for; 0: the present one */
-	uint32_t flags;
-	uint32_t spare;
-};
-static_assert(sizeof(struct fifo_state) == 176, "no padding: it is saved");
-static_assert(sizeof(struct fifo_state) <= 320, "it fits beside whoever was suspended for it");
-
-/* One call of a function of the contract. */
-struct call {
-	struct marcel_conversation *conversation;
-	struct fifo_state *state;
-	struct marcel_sink *sink; /* NULL: there is none, notes can't be made */
-	usec_t now;
-	bool spoke; /* the operator has */
-};
-
-static struct call call_of(struct marcel_conversation *conversation, struct marcel_sink *sink)
+static struct fifo_call call_of(struct marcel_conversation *conversation, struct marcel_sink *sink)
 {
-	return (struct call){
+	return (struct fifo_call){
 		.conversation = conversation,
 		.state = conversation->state,
 		.sink = sink,
@@ -73,26 +41,6 @@ static bool has_pad(const struct marcel_conversation *conversation)
 	return conversation->uses_pad && conversation->pad != NULL;
 }
 
-/* Tells that an order to TURN (0: any) was refused, everywhere. */
-static void refuse(const struct call *call, uint64_t turn, const char *word, const char *text,
-		   size_t length)
-{
-	char note[PAD_LINE_MAX + 64];
-	size_t used = 0;
-
-	channel_tell(EVENT_REFUSED, call->conversation->number, turn, word, text, length);
-	if (call->sink == NULL)
-		return;
-	if (turn != 0)
-		used = (size_t)snprintf(note, sizeof(note), "#%" PRIu64 " ", turn);
-	used += (size_t)snprintf(note + used, sizeof(note) - used, "%s: ", word);
-	if (length > sizeof(note) - used)
-		length = sizeof(note) - used;
-	if (length > 0)
-		(void)memcpy(note + used, text, length);
-	marcel_note(call->sink, MARCEL_NOTE_REFUSED, NULL, note, used + length);
-}
-
 /* The pad gave an order up. */
 static void refused(void *context, enum pad_refusal refusal, const char *text, size_t length)
 {
@@ -102,21 +50,11 @@ static void refused(void *context, enum pad_refusal refusal, const char *text, s
 		[PAD_FULL] = "full",
 	};
 
-	refuse(context, 0, words[refusal], text, length);
-}
-
-/* When the client who waits from now on is told that nobody is there; 0: never. */
-static usec_t absence(const struct call *call)
-{
-	const struct fifo_settings *settings = call->conversation->shared;
-	usec_t at = settings != NULL ? clock_deadline(call->now, settings->absent_after)
-				     : USEC_NEVER;
-
-	return at == USEC_NEVER ? 0 : at;
+	fifo_refuse(context, 0, words[refusal], text, length);
 }
 
 /* Whether there is a draft that goes out by itself. */
-static bool has_timed_draft(const struct call *call)
+static bool has_timed_draft(const struct fifo_call *call)
 {
 	return (call->state->flags & FLAG_DRAFT) != 0 && call->conversation->draft != NULL &&
 	       call->conversation->draft_until != USEC_NEVER;
@@ -129,7 +67,7 @@ static bool is_waited_for(const struct fifo_state *state)
 }
 
 /* Says what follows from the state: who waits, and when this is to be called again. */
-static void settle(const struct call *call, bool show)
+static void settle(const struct fifo_call *call, bool show)
 {
 	struct marcel_conversation *conversation = call->conversation;
 	uint64_t waiting = turns_oldest(&call->state->turns);
@@ -156,137 +94,8 @@ static void settle(const struct call *call, bool show)
 	conversation->waiting = waiting;
 }
 
-/* Says LENGTH bytes at TEXT for TURN; 0: for all that are open. Returns 0 or a negative errno:
- * -ENOSPC when there is no room in this turn. */
-static int say(struct call *call, uint64_t turn, const char *text, size_t length)
-{
-	struct fifo_state *state = call->state;
-	bool knows = (state->flags & FLAG_ABSENT) != 0;
-	int r;
-
-	state->answering = turn;
-	r = marcel_say(call->sink, text, length);
-	state->answering = 0;
-	if (r < 0)
-		return r;
-	call->spoke = true;
-	channel_tell(EVENT_SENT, call->conversation->number, turn, NULL, text, length);
-	if (turn != 0)
-		turns_answer(&state->turns, turn);
-	else
-		turns_answer_all(&state->turns);
-	/* Somebody is there. Who knew that nobody was is told again with a new message only. */
-	state->flags &= ~(FLAG_ABSENT | FLAG_DRAFT);
-	state->absent_at = !knows && turns_oldest(&state->turns) != 0 ? absence(call) : 0;
-	return 0;
-}
-
-static int done(const struct call *call, const char *line, size_t length, int verdict)
-{
-	channel_tell(EVENT_DONE, call->conversation->number, 0, NULL, line, length);
-	return verdict;
-}
-
-/* The responder that is named, if the conversation can go to it; else NULL. */
-static const struct marcel_responder_ops *heir(const struct marcel_conversation *conversation,
-					       const struct order *order)
-{
-	const struct marcel_loaded *loaded = conversation->loaded;
-	const struct marcel_responder_ops *ops;
-	char name[64];
-
-	if (order->length >= sizeof(name))
-		return NULL;
-	(void)memcpy(name, order->text, order->length);
-	name[order->length] = '\0';
-	ops = responder_find(name);
-	if (ops == NULL || ops == &fifo_responder)
-		return NULL;
-	/* A script may be the one that waits below; of others it is known what there is. */
-	if (loaded == NULL || ops->load == NULL || strcmp(ops->name, "script") == 0)
-		return ops;
-	while (loaded->ops != NULL && loaded->ops != ops)
-		loaded++;
-	return loaded->ops;
-}
-
-static int give(const struct call *call, const struct order *order, const char *line, size_t length)
-{
-	const struct marcel_responder_ops *to = heir(call->conversation, order);
-
-	if (to == NULL) {
-		refuse(call, 0, "no-responder", line, length);
-		return -ESRCH;
-	}
-	call->conversation->give_to = to->name;
-	return done(call, line, length, MARCEL_GIVE);
-}
-
-static int refuse_unknown(const struct call *call, const char *line, size_t length)
-{
-	static const char hint[] = " (there is " ORDER_SLASHES ")";
-	char text[PAD_LINE_MAX + sizeof(hint)];
-
-	(void)memcpy(text, line, length);
-	(void)memcpy(text + length, hint, sizeof(hint) - 1);
-	refuse(call, 0, "unknown-order", text, length + sizeof(hint) - 1);
-	return -EINVAL;
-}
-
-static int say_order(struct call *call, const struct order *order)
-{
-	const struct marcel_conversation *conversation = call->conversation;
-	const char *text = order->text;
-	size_t length = order->length;
-	int r;
-
-	if (order->turn != 0 && !turns_is_open(&call->state->turns, order->turn)) {
-		refuse(call, order->turn, "not-open", text, length);
-		return -ESTALE;
-	}
-	if (order->kind == ORDER_EMPTY && (call->state->flags & FLAG_DRAFT) != 0 &&
-	    conversation->draft != NULL) {
-		text = conversation->draft;
-		length = conversation->draft_length;
-	}
-	r = say(call, order->turn, text, length);
-	if (r == 0 || r == -ENOSPC)
-		return r;
-	/* The client's framing has no room for so long a message. */
-	refuse(call, order->turn, "too-long", text, length);
-	return -E2BIG;
-}
-
-/*
- * Carries out ORDER, which LINE says. Returns a verdict; a negative errno if it was refused, as the
- * contract of order() has them; or -ENOSPC: it is untouched, there is no room in this turn.
- */
-static int carry_out(struct call *call, const struct order *order, const char *line, size_t length)
-{
-	switch (order->kind) {
-	case ORDER_SAY:
-	case ORDER_EMPTY:
-		return say_order(call, order);
-	case ORDER_CLOSE:
-		return done(call, line, length, MARCEL_FAREWELL);
-	case ORDER_RESET:
-		return done(call, line, length, MARCEL_RESET);
-	case ORDER_GIVE:
-		return give(call, order, line, length);
-	case ORDER_NOTE:
-		marcel_note(call->sink, MARCEL_NOTE_LOG, NULL, order->text, order->length);
-		return done(call, line, length, MARCEL_CONTINUE);
-	case ORDER_UNKNOWN:
-		return refuse_unknown(call, line, length);
-	case ORDER_MALFORMED:
-		break;
-	}
-	refuse(call, 0, "malformed", line, length);
-	return -EINVAL;
-}
-
 /* Carries out what waits in the pad, until something was said. Returns a verdict. */
-static int take_orders(struct call *call)
+static int take_orders(struct fifo_call *call)
 {
 	struct fifo_state *state = call->state;
 	char line[PAD_LINE_MAX];
@@ -296,7 +105,7 @@ static int take_orders(struct call *call)
 	while (!call->spoke &&
 	       pad_next(call->conversation->pad, state->taken, line, &length, &taken)) {
 		const struct order order = order_parse(line, length);
-		int r = carry_out(call, &order, line, length);
+		int r = fifo_carry_out(call, &order, line, length);
 
 		if (r == -ENOSPC)
 			break;
@@ -309,7 +118,7 @@ static int take_orders(struct call *call)
 
 /* What the time brings: the draft goes out, the client is told that nobody is there. Returns 0 or a
  * negative errno. */
-static int pass_time(struct call *call)
+static int pass_time(struct fifo_call *call)
 {
 	struct marcel_conversation *conversation = call->conversation;
 	const struct fifo_settings *settings = conversation->shared;
@@ -317,7 +126,7 @@ static int pass_time(struct call *call)
 	int r = 0;
 
 	if (has_timed_draft(call) && conversation->draft_until <= call->now) {
-		r = say(call, 0, conversation->draft, conversation->draft_length);
+		r = fifo_say(call, 0, conversation->draft, conversation->draft_length);
 	} else if (state->absent_at != 0 && state->absent_at <= call->now) {
 		if (settings != NULL && settings->absent_reply[0] != '\0')
 			r = marcel_say(call->sink, settings->absent_reply,
@@ -333,7 +142,7 @@ static int pass_time(struct call *call)
 }
 
 /* Orders are there, or a time has come. */
-static int work(struct call *call)
+static int work(struct fifo_call *call)
 {
 	struct marcel_conversation *conversation = call->conversation;
 	int r = MARCEL_CONTINUE;
@@ -372,7 +181,7 @@ static void settle_down(struct marcel_conversation *conversation, struct place *
 static int fifo_open(struct marcel_conversation *conversation)
 {
 	const struct place_about who = about(conversation);
-	struct call call = call_of(conversation, NULL);
+	struct fifo_call call = call_of(conversation, NULL);
 	struct place *place = NULL;
 
 	*call.state = (struct fifo_state){.flags = conversation->draft != NULL ? FLAG_DRAFT : 0};
@@ -391,7 +200,7 @@ static int fifo_respond(struct marcel_conversation *conversation, const char *me
 			size_t length, struct marcel_sink *sink)
 {
 	static const char withheld[] = "(withheld)";
-	struct call call = call_of(conversation, sink);
+	struct fifo_call call = call_of(conversation, sink);
 	struct fifo_state *state = call.state;
 
 	if (conversation->secret) {
@@ -408,7 +217,7 @@ static int fifo_respond(struct marcel_conversation *conversation, const char *me
 			     conversation->draft, conversation->draft_length);
 	}
 	if (state->absent_at == 0 && (state->flags & FLAG_ABSENT) == 0 && !has_timed_draft(&call))
-		state->absent_at = absence(&call);
+		state->absent_at = fifo_absence(&call);
 	settle(&call, true);
 	return MARCEL_CONTINUE;
 }
@@ -416,7 +225,7 @@ static int fifo_respond(struct marcel_conversation *conversation, const char *me
 static int fifo_wake(struct marcel_conversation *conversation, enum marcel_wake reason,
 		     struct marcel_sink *sink)
 {
-	struct call call = call_of(conversation, sink);
+	struct fifo_call call = call_of(conversation, sink);
 
 	switch (reason) {
 	case MARCEL_WAKE_TIMER:
@@ -441,7 +250,7 @@ static int fifo_wake(struct marcel_conversation *conversation, enum marcel_wake 
 
 static int fifo_drain(struct marcel_conversation *conversation)
 {
-	struct call call = call_of(conversation, NULL);
+	struct fifo_call call = call_of(conversation, NULL);
 
 	if (!has_pad(conversation))
 		return -ENODEV;
@@ -452,7 +261,7 @@ static int fifo_drain(struct marcel_conversation *conversation)
 static int fifo_order(struct marcel_conversation *conversation, const struct marcel_order *given,
 		      struct marcel_sink *sink)
 {
-	struct call call = call_of(conversation, sink);
+	struct fifo_call call = call_of(conversation, sink);
 	struct order order = order_parse(given->line, given->length);
 	int r;
 
@@ -467,12 +276,12 @@ static int fifo_order(struct marcel_conversation *conversation, const struct mar
 				  memchr(given->line, '\n', given->length) != NULL))
 		order.kind = ORDER_MALFORMED;
 	if (given->length > PAD_LINE_MAX) {
-		refuse(&call, given->turn, "too-long", given->line, PAD_LINE_MAX);
+		fifo_refuse(&call, given->turn, "too-long", given->line, PAD_LINE_MAX);
 		return -E2BIG;
 	}
-	r = carry_out(&call, &order, given->line, given->length);
+	r = fifo_carry_out(&call, &order, given->line, given->length);
 	if (r == -ENOSPC) {
-		refuse(&call, given->turn, "full", given->line, given->length);
+		fifo_refuse(&call, given->turn, "full", given->line, given->length);
 		r = -ENOBUFS;
 	}
 	settle(&call, false);
@@ -500,7 +309,7 @@ static void fifo_said(const struct marcel_conversation *conversation, char who, 
 static int fifo_restore(struct marcel_conversation *conversation, uint32_t version)
 {
 	const struct place_about who = about(conversation);
-	struct call call = call_of(conversation, NULL);
+	struct fifo_call call = call_of(conversation, NULL);
 	struct place *place = NULL;
 	bool fresh;
 
@@ -524,7 +333,7 @@ static int fifo_restore(struct marcel_conversation *conversation, uint32_t versi
 }
 
 /* What waited in the queue is refused with WORD. */
-static void refuse_queue(const struct call *call, const char *word)
+static void refuse_queue(const struct fifo_call *call, const char *word)
 {
 	const struct marcel_conversation *conversation = call->conversation;
 	uint64_t taken = call->state->taken;
@@ -534,12 +343,12 @@ static void refuse_queue(const struct call *call, const char *word)
 	if (!has_pad(conversation) || !pad_is_sound(conversation->pad, taken))
 		return;
 	while (pad_next(conversation->pad, taken, line, &length, &taken))
-		refuse(call, 0, word, line, length);
+		fifo_refuse(call, 0, word, line, length);
 }
 
 static void fifo_close(struct marcel_conversation *conversation)
 {
-	struct call call = call_of(conversation, NULL);
+	struct fifo_call call = call_of(conversation, NULL);
 	bool left = conversation->reason == NULL;
 	const char *reason = left ? conversation->give_to : conversation->reason;
 

@@ -1,0 +1,165 @@
+/* Carrying out orders; see fifo-priv.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "respond/fifo-priv.h"
+#include "respond/fifo-responder.h"
+#include "respond/fifo-settings.h"
+#include "respond/operator/channel.h"
+#include "respond/operator/pad.h"
+#include "respond/registry.h"
+
+void fifo_refuse(const struct fifo_call *call, uint64_t turn, const char *word, const char *text,
+		 size_t length)
+{
+	char note[PAD_LINE_MAX + 64];
+	size_t used = 0;
+
+	channel_tell(EVENT_REFUSED, call->conversation->number, turn, word, text, length);
+	if (call->sink == NULL)
+		return;
+	if (turn != 0)
+		used = (size_t)snprintf(note, sizeof(note), "#%" PRIu64 " ", turn);
+	used += (size_t)snprintf(note + used, sizeof(note) - used, "%s: ", word);
+	if (length > sizeof(note) - used)
+		length = sizeof(note) - used;
+	if (length > 0)
+		(void)memcpy(note + used, text, length);
+	marcel_note(call->sink, MARCEL_NOTE_REFUSED, NULL, note, used + length);
+}
+
+usec_t fifo_absence(const struct fifo_call *call)
+{
+	const struct fifo_settings *settings = call->conversation->shared;
+	usec_t at = settings != NULL ? clock_deadline(call->now, settings->absent_after)
+				     : USEC_NEVER;
+
+	return at == USEC_NEVER ? 0 : at;
+}
+
+int fifo_say(struct fifo_call *call, uint64_t turn, const char *text, size_t length)
+{
+	struct fifo_state *state = call->state;
+	bool knows = (state->flags & FLAG_ABSENT) != 0;
+	int r;
+
+	state->answering = turn;
+	r = marcel_say(call->sink, text, length);
+	state->answering = 0;
+	if (r < 0)
+		return r;
+	call->spoke = true;
+	channel_tell(EVENT_SENT, call->conversation->number, turn, NULL, text, length);
+	if (turn != 0)
+		turns_answer(&state->turns, turn);
+	else
+		turns_answer_all(&state->turns);
+	/* Somebody is there. Who knew that nobody was is told again with a new message only. */
+	state->flags &= ~(FLAG_ABSENT | FLAG_DRAFT);
+	state->absent_at = !knows && turns_oldest(&state->turns) != 0 ? fifo_absence(call) : 0;
+	return 0;
+}
+
+static int done(const struct fifo_call *call, const char *line, size_t length, int verdict)
+{
+	channel_tell(EVENT_DONE, call->conversation->number, 0, NULL, line, length);
+	return verdict;
+}
+
+/* The responder that is named, if the conversation can go to it; else NULL. */
+static const struct marcel_responder_ops *heir(const struct marcel_conversation *conversation,
+					       const struct order *order)
+{
+	const struct marcel_loaded *loaded = conversation->loaded;
+	const struct marcel_responder_ops *ops;
+	char name[64];
+
+	if (order->length >= sizeof(name))
+		return NULL;
+	(void)memcpy(name, order->text, order->length);
+	name[order->length] = '\0';
+	ops = responder_find(name);
+	if (ops == NULL || ops == &fifo_responder)
+		return NULL;
+	/* A script may be the one that waits below; of others it is known what there is. */
+	if (loaded == NULL || ops->load == NULL || strcmp(ops->name, "script") == 0)
+		return ops;
+	while (loaded->ops != NULL && loaded->ops != ops)
+		loaded++;
+	return loaded->ops;
+}
+
+static int give(const struct fifo_call *call, const struct order *order, const char *line,
+		size_t length)
+{
+	const struct marcel_responder_ops *to = heir(call->conversation, order);
+
+	if (to == NULL) {
+		fifo_refuse(call, 0, "no-responder", line, length);
+		return -ESRCH;
+	}
+	call->conversation->give_to = to->name;
+	return done(call, line, length, MARCEL_GIVE);
+}
+
+static int refuse_unknown(const struct fifo_call *call, const char *line, size_t length)
+{
+	static const char hint[] = " (there is " ORDER_SLASHES ")";
+	char text[PAD_LINE_MAX + sizeof(hint)];
+
+	(void)memcpy(text, line, length);
+	(void)memcpy(text + length, hint, sizeof(hint) - 1);
+	fifo_refuse(call, 0, "unknown-order", text, length + sizeof(hint) - 1);
+	return -EINVAL;
+}
+
+static int say_order(struct fifo_call *call, const struct order *order)
+{
+	const struct marcel_conversation *conversation = call->conversation;
+	const char *text = order->text;
+	size_t length = order->length;
+	int r;
+
+	if (order->turn != 0 && !turns_is_open(&call->state->turns, order->turn)) {
+		fifo_refuse(call, order->turn, "not-open", text, length);
+		return -ESTALE;
+	}
+	if (order->kind == ORDER_EMPTY && (call->state->flags & FLAG_DRAFT) != 0 &&
+	    conversation->draft != NULL) {
+		text = conversation->draft;
+		length = conversation->draft_length;
+	}
+	r = fifo_say(call, order->turn, text, length);
+	if (r == 0 || r == -ENOSPC)
+		return r;
+	/* The client's framing has no room for so long a message. */
+	fifo_refuse(call, order->turn, "too-long", text, length);
+	return -E2BIG;
+}
+
+int fifo_carry_out(struct fifo_call *call, const struct order *order, const char *line,
+		   size_t length)
+{
+	switch (order->kind) {
+	case ORDER_SAY:
+	case ORDER_EMPTY:
+		return say_order(call, order);
+	case ORDER_CLOSE:
+		return done(call, line, length, MARCEL_FAREWELL);
+	case ORDER_RESET:
+		return done(call, line, length, MARCEL_RESET);
+	case ORDER_GIVE:
+		return give(call, order, line, length);
+	case ORDER_NOTE:
+		marcel_note(call->sink, MARCEL_NOTE_LOG, NULL, order->text, order->length);
+		return done(call, line, length, MARCEL_CONTINUE);
+	case ORDER_UNKNOWN:
+		return refuse_unknown(call, line, length);
+	case ORDER_MALFORMED:
+		break;
+	}
+	fifo_refuse(call, 0, "malformed", line, length);
+	return -EINVAL;
+}
