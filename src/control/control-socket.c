@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 
-#define BACKLOG 16
+#define BACKLOG 128
 
 static int make_address(struct sockaddr_un *ret_address, const char *path)
 {

@@ -140,14 +140,14 @@ static void leaves_a_busy_one_alone(void **state)
 {
 	struct place *place = *state;
 	struct control_socket first = CONTROL_SOCKET_NONE, second = CONTROL_SOCKET_NONE;
-	int waiting[64];
+	int waiting[256];
 	unsigned n = 0;
 
 	assert_int_equal(control_socket_open(place->path, NULL, &first), 0);
 	for (;;) {
 		struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-		assert_true(n < 64);
+		assert_true(n < 256);
 		waiting[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", place->path);
 		if (connect(waiting[n++], (struct sockaddr *)&address, sizeof(address)) < 0)
