@@ -401,10 +401,14 @@ static enum end_reason converse(struct conversation *c)
  */
 static void restore(struct conversation *c)
 {
+	const struct slot_turn *left = slot_turn(c->slot.head);
 	struct turn turn;
 	int r;
 
-	if (!c->resumed || slot_turn(c->slot.head)->phase >= PHASE_PARTING ||
+	/* What was not opened with a commit is opened again, by greet(). */
+	if (left->phase == PHASE_GREETING && (left->flags & TURN_AGAIN) == 0)
+		return;
+	if (!c->resumed || left->phase >= PHASE_PARTING ||
 	    (c->responder->restore == NULL &&
 	     (c->below.responder == NULL || c->below.responder->restore == NULL)))
 		return;

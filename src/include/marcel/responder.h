@@ -303,7 +303,8 @@ struct marcel_responder_ops {
 	/*
 	 * Continues a conversation from the state another process left, written under layout
 	 * VERSION; bytes that the old layout did not have are zero. Called at every resumption,
-	 * before anything else, in a turn of its own. Returns 0 or a negative errno, which ends the
+	 * before anything else, in a turn of its own; but if the greeting was not committed yet,
+	 * open() is called again instead. Returns 0 or a negative errno, which ends the
 	 * conversation politely. May be NULL when nothing has to be done, and only the present
 	 * layout can be continued.
 	 */
