@@ -27,9 +27,9 @@ struct fifo_state {
 	uint64_t answering; /* within a call: the turn that a reply is for; 0: the present one */
 	uint32_t flags;
 	uint32_t spare;
+	uint64_t more[18]; /* zeros, so that a later version has room where a script handed over */
 };
-static_assert(sizeof(struct fifo_state) == 176, "no padding: it is saved");
-static_assert(sizeof(struct fifo_state) <= 320, "it fits beside whoever was suspended for it");
+static_assert(sizeof(struct fifo_state) == 320, "no padding: it is saved");
 
 /* One call of a function of the contract. */
 struct fifo_call {
