@@ -309,6 +309,7 @@ def test_help_and_questions_in_a_small_window(house):
 
 def test_scrolling(house):
     desk = house.desk()
+    desk.wait("nobody is here yet")
     peer = house.connect("\n".join(f"line {i}." for i in range(1, 61)))
     desk.wait("line 60.").press("PPage").wait("▼ more", "line 41.").wait_gone("line 60.")
     peer.send("line 61.\n")
@@ -319,6 +320,7 @@ def test_scrolling(house):
 
 def test_searching(house):
     desk = house.desk()
+    desk.wait("nobody is here yet")
     house.connect("\n".join(f"{'Épine' if i in (7, 20) else 'rose'} {i}." for i in range(1, 61)))
     desk.wait("rose 60.").press("C-f").wait("Search:").type("épine").press("Enter")
     desk.wait("Épine 20.", "▼").press("C-f").wait("Search:").press("Enter").wait("Épine 7.")
@@ -402,7 +404,7 @@ def test_suspending(house):
     desk.type("yes").press("Enter").wait("C> #2 two").wait_input("#1 S> half")
     desk.press("Enter")
     peer.expect("half\n")
-    desk.press("C-c").wait("answer: yes")
+    desk.wait_input("#2 S>").press("C-c").wait("answer: yes")
     desk.end()
 
 
