@@ -1,26 +1,30 @@
 /*
  * The operator channel: FIFOs and plain files by which a human sees conversations and answers them
  * (marcel-operator(7)). Here is what the fifo responder needs of it; what orders mean, and when a
- *turn is open, is that one's affair.
+ * turn is open, is that one's affair.
  *
- *	DIRECTORY/in                       FIFO: orders for any conversation, "17 Bonjour", "* Bonne
- *nuit" DIRECTORY/events                   one numbered line per event DIRECTORY/conversations/17/in
- *FIFO: orders for conversation 17 DIRECTORY/conversations/17/out     the dialogue so far
- *	DIRECTORY/conversations/17/info    key=value
- *	DIRECTORY/waiting/0000000001-17    symbolic link: it waits for an answer; oldest first
+ *	in                      FIFO: orders for any conversation, "17 Bonjour", "* Bonne nuit"
+ *	events                  one numbered line per event
+ *	conversations/17/in     FIFO: orders for conversation 17
+ *	conversations/17/out    the dialogue so far
+ *	conversations/17/info   key=value
+ *	waiting/0000000001-17   symbolic link: it waits for an answer; oldest first
  *
  * There is one channel per process. It opens at channel_open(), or with the first place. One thread
- *of its own, "operator", reads DIRECTORY/in and passes each line on into the FIFO of its
- *conversation; it removes the directories of conversations that are over when their grace time has
- *passed, and notices FIFOs that were replaced. A conversation's own FIFO is read by its own thread.
+ * of its own, "operator", reads DIRECTORY/in and passes each line on into the FIFO of its
+ * conversation; it removes the directories of conversations that are over when their grace time has
+ * passed, and notices FIFOs that were replaced. A conversation's own FIFO is read by its own
+ * thread.
  *
  * NOTE ON KEEPING. A FIFO's unread bytes die with its last holder, so the descriptor of each one
- *lies in a vault (base/vault.h) that the service manager keeps, and so does that of DIRECTORY/in.
- *The next process finds them by their inode. Files are found by their names.
+ * lies in a vault (base/vault.h) that the service manager keeps, and so does that of DIRECTORY/in.
+ * The next process finds them by their inode, which a table in a memfd beside the vault knows.
+ * Files are found by their names. Lines that were read from DIRECTORY/in and not passed on yet lie
+ * in that memfd, too. What nobody has come for some minutes after a restart is over.
  *
  * How it fails: whatever the file system refuses costs only what it is about: an event if there can
- *be one, a record in the journal once (RECORD_TROUBLE), and the conversation goes on. A place
- *without a directory still has a FIFO to be written to by other ways (a pipe).
+ * be one, a record in the journal once (RECORD_TROUBLE), and the conversation goes on. A place
+ * without a directory still has a FIFO to be written to by other ways (a pipe).
  *
  * Any thread but where it says otherwise; functions with a place: its conversation's thread.
  */
@@ -37,7 +41,8 @@
 
 /*
  * Says which directory the channel has (an absolute path; copied) and how long directories of ended
- * conversations stay. NOW: opens it at once; else with the first place. Main thread, before
+ * conversations stay. NOW: opens it at once; else with the first place, or when an earlier process
+ * left something in the store. Main thread, after that was offered (keepsake.h) and before
  * conversations. Returns 0, also when there is something that cannot be had: that is recorded.
  * -ENOMEM.
  */

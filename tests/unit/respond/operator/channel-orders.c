@@ -4,7 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "channel-world.h"
+#include "respond/operator/channel-fifo.h"
 #include "respond/operator/channel-priv.h"
 
 /* Writes LENGTH bytes at BYTES into DIRECTORY/in, however long that takes. */
@@ -305,6 +306,71 @@ static void test_left_in(void **state)
 	channel_close();
 }
 
+/* What a conversation has not read when it ends is refused, to the last byte. */
+static void test_unread(void **state)
+{
+	const struct world *world = *state;
+	auto_close int fd = -1;
+	struct place *place;
+
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	fd = open(world_path(world, "conversations/17/in"), O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, "one\ntwo\nthr", 11), 11);
+	place_close(place, "end-word", false);
+	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: one\n"), 1);
+	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: two\n"), 1);
+	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: thr\n"), 1);
+	assert_int_equal(world_count(world, "events", " closed 17 end-word\n"), 1);
+	assert_int_equal(access(world_path(world, "conversations/17/in"), F_OK), -1);
+	/* Who has it open still gets an event or an error, but no silence. */
+	if (write(fd, "late\n", 5) == 5)
+		world_await(world, "events", " refused 17 no-conversation: late\n", 1);
+	channel_close();
+	assert_int_equal(write(fd, "late\n", 5), -1);
+	assert_int_equal(errno, EPIPE);
+}
+
+/* Collects lines in a struct heard. */
+struct heard {
+	char text[256];
+	size_t length;
+};
+
+static void hear(void *context, const char *line, size_t length)
+{
+	struct heard *heard = context;
+
+	heard->length += (size_t)snprintf(heard->text + heard->length,
+					  sizeof(heard->text) - heard->length, "%.*s;", (int)length,
+					  line);
+}
+
+/* When a FIFO is over everything in it was seen, and nothing more gets in: not even before it is
+ * closed. */
+static void test_finish(void **state)
+{
+	const struct world *world = *state;
+	struct heard heard = {.length = 0};
+	int fd, writer;
+
+	world_open(world, USEC_NEVER);
+	channel_close();
+	fd = fifo_make(AT_FDCWD, world_path(world, "end"));
+	writer = open(world_path(world, "end"), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0 && writer >= 0);
+	assert_true(fcntl(writer, F_SETPIPE_SZ, 1024 * 1024) > 0);
+	assert_int_equal(write(writer, "one\ntwo\nthr", 11), 11);
+	fifo_finish(fd, hear, &heard);
+	assert_string_equal(heard.text, "one;two;thr;");
+	assert_int_equal(write(writer, "x", 1), -1);
+	assert_int_equal(errno, EAGAIN);
+	close_fd(&fd);
+	assert_int_equal(write(writer, "x", 1), -1);
+	assert_int_equal(errno, EPIPE);
+	close_fd(&writer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,7 +387,11 @@ int main(void)
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_in_replaced, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_left_in, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_unread, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_finish, world_set_up, world_tear_down),
 	};
+
+	(void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -369,6 +369,13 @@ static void fill(const struct world *world)
 	close_fd(&fd);
 }
 
+static bool ends_with_a_line(const struct world *world, const char *path)
+{
+	const char *bytes = world_read(world, path);
+
+	return bytes[0] == '\0' || bytes[strlen(bytes) - 1] == '\n';
+}
+
 /* A full disk: whole lines or none, numbers without gaps, one record, and all well afterwards. */
 static void test_full_disk(void **state)
 {
@@ -389,6 +396,8 @@ static void test_full_disk(void **state)
 		channel_tell(EVENT_MESSAGE, 17, 1, NULL, text, sizeof(text));
 		place_say(place, 'C', 1, text, sizeof(text));
 		place_show(place, 1, 1);
+		assert_true(ends_with_a_line(world, "events"));
+		assert_true(ends_with_a_line(world, "conversations/17/out"));
 	}
 	assert_int_equal(world_troubles("Events cannot be written"), 1);
 	assert_int_equal(world_troubles("cannot be written to out"), 1);
