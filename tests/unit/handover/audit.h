@@ -18,6 +18,7 @@ struct audit {
 	struct vault vault;
 	bool killed; /* the daemon did not leave in good order */
 	uint64_t conversations;
+	uint64_t taken;   /* of these: with another responder over theirs */
 	uint32_t crashes; /* the most that were, or will be, counted against one of them */
 };
 
@@ -108,7 +109,8 @@ static inline void check_turn(const struct client *client, const struct snapshot
 	const struct mark *mark = &client->marks[turn->messages];
 	struct tally tally;
 
-	memcpy(&tally, s->state, sizeof(tally));
+	memcpy(&tally, s->below[0] == '\0' ? s->state : s->state + MARCEL_STATE_MAX - s->turn.tail,
+	       sizeof(tally));
 	if (turn->phase == PHASE_GREETING) {
 		assert_int_equal(turn->out_end, 0);
 		assert_int_equal(turn->in_taken, 0);
@@ -190,6 +192,7 @@ static inline void audit_slot(struct audit *audit, struct client *client, uint32
 	if (!kernel.tcp)
 		allow_repetition(client, s, audit->killed);
 	audit->conversations++;
+	audit->taken += s->below[0] != '\0';
 	crashes = s->crashes + (audit->killed && s->in_flight ? 1 : 0);
 	if (crashes > audit->crashes)
 		audit->crashes = crashes;

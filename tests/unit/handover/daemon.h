@@ -19,6 +19,7 @@
 #include "../converse/tally.h"
 #include "base/cleanup.h"
 #include "converse/endword.h"
+#include "converse/watch.h"
 #include "handover/handover.h"
 #include "record/record.h"
 
@@ -32,6 +33,9 @@ struct world {
 	socklen_t unix_length;
 	const struct marcel_responder_ops *responder;
 	struct face face;
+	const char *taker; /* an operator takes conversations for this one, and gives them back;
+			    * NULL: there is none */
+	bool takes;        /* or, if not, only gives them back */
 	uint32_t capacity;
 	uint64_t limit; /* of descriptors, as the daemon is to believe */
 
@@ -103,11 +107,73 @@ static inline bool daemon_find_responder(void *context, const char *name,
 					 const struct marcel_responder_ops **ret_ops,
 					 void **ret_shared)
 {
-	(void)context;
-	(void)name;
-	(void)ret_ops;
-	(void)ret_shared;
-	return false;
+	const struct daemon *d = context;
+	const struct marcel_loaded *loaded = d->world->face.loaded;
+
+	while (loaded != NULL && loaded->ops != NULL && strcmp(loaded->ops->name, name) != 0)
+		loaded++;
+	if (loaded == NULL || loaded->ops == NULL)
+		return false;
+	*ret_ops = loaded->ops;
+	*ret_shared = loaded->shared;
+	return true;
+}
+
+/* The conversation that the operator thinks of next. */
+struct pick {
+	uint64_t seed;
+	uint64_t number;
+	bool taken;
+	uint64_t n;
+	bool only_taken;
+};
+
+static inline bool daemon_pick(void *context, const struct watch_view *view)
+{
+	struct pick *pick = context;
+	bool taken = view->suspended[0] != '\0';
+
+	if (pick->only_taken && !taken)
+		return true;
+	if (at_random(&pick->seed) % ++pick->n == 0) {
+		pick->number = view->number;
+		pick->taken = taken;
+	}
+	return true;
+}
+
+/* The operator: takes conversations and gives them back, one after another, as fast as he can. */
+static inline void *daemon_operate(void *argument)
+{
+	const struct daemon *d = argument;
+	struct watch *watch = d->roster.watch;
+	struct pollfd event_fd = {.fd = watch_fd(watch), .events = POLLIN};
+	struct pick pick = {.seed = (uint64_t)clock_now(), .only_taken = !d->world->takes};
+	struct wish wish = {.ticket = 1};
+	struct watch_event event;
+	char text[WATCH_TEXT_MAX];
+	uint64_t dropped;
+
+	for (;;) {
+		pick.n = pick.number = 0;
+		watch_each(watch, daemon_pick, &pick);
+		wish.kind = pick.taken ? WISH_GIVE : WISH_TAKE;
+		(void)snprintf(wish.responder, sizeof(wish.responder), "%s",
+			       pick.taken ? d->world->responder->name : d->world->taker);
+		if (pick.number != 0 && watch_wish(watch, pick.number, &wish) == 0)
+			while (watch_next(watch, &event, text, &dropped) == 0)
+				(void)poll(&event_fd, 1, -1);
+		else
+			(void)poll(NULL, 0, 1);
+	}
+	return NULL;
+}
+
+static inline void daemon_watch(struct daemon *d)
+{
+	if (d->world->taker != NULL &&
+	    watch_new(d->roster.table.header->capacity, &d->roster.watch) < 0)
+		_exit(16);
 }
 
 /* Takes FD over: begins a conversation on it, whose peer is a port or the name of a unix socket. */
@@ -162,6 +228,7 @@ static inline void daemon_start(struct daemon *d)
 	};
 	struct world *world = d->world;
 	struct table table;
+	pthread_t operator;
 
 	handover_init(&d->handover, world->limit, &hooks);
 	for (size_t i = 0; i < world->n_stored; i++)
@@ -174,11 +241,15 @@ static inline void daemon_start(struct daemon *d)
 	if (record_start(RECORD_OUTPUT_TEXT, d->roster.table.ring, TABLE_RING_SIZE, NULL) < 0)
 		_exit(13);
 	record_set_transcript(TRANSCRIPT_OFF, 0);
+	daemon_watch(d);
 	if (handover_resume(&d->handover, &d->roster) < 0)
 		_exit(14);
 	handover_store(&d->handover);
 	(void)sd_notify(0, "READY=1");
 	handover_ready(&d->handover);
+	if (d->roster.watch != NULL &&
+	    thread_start(&operator, NULL, NULL, 0, daemon_operate, d) < 0)
+		_exit(17);
 }
 
 /* The daemon's process. Told to leave, it ends as service.c does. */

@@ -20,9 +20,36 @@ struct trial {
 	unsigned early_kills;
 	bool calm; /* some turn was interrupted twice: a third time would look like its own fault */
 	uint64_t conversations; /* seen by audits */
+	uint64_t taken;         /* of these: from their responder */
 };
 
 static const struct marcel_responder_ops responder = TALLY_RESPONDER;
+
+static int hold(struct marcel_conversation *conversation)
+{
+	conversation->holds = true;
+	return 0;
+}
+
+static int never(struct marcel_conversation *conversation, const char *message, size_t length,
+		 struct marcel_sink *sink)
+{
+	(void)conversation;
+	(void)message;
+	(void)length;
+	(void)sink;
+	abort();
+}
+
+/* Whom an operator takes conversations for: no client ever notices. */
+static const struct marcel_responder_ops taker = {
+	.abi = MARCEL_RESPONDER_ABI,
+	.name = "taker",
+	.state_size = MARCEL_STATE_MAX - 512,
+	.state_begin = 16,
+	.open = hold,
+	.respond = never,
+};
 
 /* Lets some time pass that no event tells: up to MOST microseconds. */
 static void hesitate(uint64_t *seed, usec_t most)
@@ -66,6 +93,14 @@ static void finish_all(struct trial *t)
 		assert_true(go_round(&t->world, t->clients, CLIENTS, false) >= 0);
 }
 
+/* Everybody has a turn, which forgives what was counted before, if it goes well. */
+static void say_more(struct trial *t)
+{
+	for (size_t i = 0; i < CLIENTS; i++)
+		if (has_breath(&t->clients[i]))
+			say_something(&t->clients[i]);
+}
+
 /* One life of the daemon, longer or shorter. */
 static void live(struct trial *t, bool killed)
 {
@@ -74,8 +109,10 @@ static void live(struct trial *t, bool killed)
 
 	/* Now and then the table is too small or too large, and is moved. */
 	t->world.capacity = chance % 8 == 0 ? 40 : 32;
+	t->world.takes = !t->calm;
 	world_start(&t->world);
 	if (t->calm) {
+		say_more(t);
 		finish_all(t);
 	} else if (killed && t->world.n_stored >= 3 && chance % 5 == 0 &&
 		   t->early_kills < EARLY_KILLS_MAX) {
@@ -94,6 +131,7 @@ static void live(struct trial *t, bool killed)
 	t->early_kills = t->world.ready ? 0 : t->early_kills + 1;
 	audit = audit_all(&t->world, t->clients, CLIENTS, killed);
 	t->conversations += audit.conversations;
+	t->taken += audit.taken;
 	t->calm = audit.crashes >= 2;
 }
 
@@ -152,11 +190,33 @@ static void test_killed_or_restarted(void **state)
 	end(&t, "killed or restarted");
 }
 
+/* Conversations that are taken and given back all the while. */
+static void test_killed_while_taken(void **state)
+{
+	static struct marcel_loaded loaded[] = {{.ops = &responder},
+						{.ops = &taker},
+						{.ops = NULL}};
+	unsigned times = repeat(1500);
+	struct trial t;
+
+	(void)state;
+	begin(&t, CLIENTS / 2);
+	t.world.face.loaded = loaded;
+	t.world.taker = taker.name;
+	for (unsigned i = 0; i < times; i++)
+		live(&t, at_random(&t.seed) % 4 != 0);
+	t.world.takes = false;
+	print_message("%" PRIu64 " conversations had been taken\n", t.taken);
+	assert_true(t.taken > 0);
+	end(&t, "killed while taken");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_killed_or_restarted),
+		cmocka_unit_test(test_killed_while_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
