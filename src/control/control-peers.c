@@ -54,7 +54,7 @@ static int connect_bus(struct client *peer, int fd)
 
 static int prepare(struct client *peer, int fd)
 {
-	sd_id128_t id;
+	sd_id128_t id = SD_ID128_NULL;
 	int r = connect_bus(peer, fd);
 
 	if (r >= 0)
@@ -82,7 +82,7 @@ static int prepare(struct client *peer, int fd)
 /* Makes a peer of FD, which is owned from now on. */
 static int admit(struct control *control, int fd)
 {
-	struct client *peer;
+	struct client *peer = NULL;
 	sd_bus *bus;
 	int r = sd_bus_new(&bus);
 

@@ -88,14 +88,14 @@ struct control {
 	struct watch *watch;
 	struct control_hooks hooks;
 	struct control_socket socket;
-	bool wants_bus;
 
 	/* Between the threads. */
-	int wake; /* eventfd: there are news */
 	struct lock lock;
 	struct news *news; /* lock; oldest first */
 	bool news_lost;    /* lock: there was no memory for some */
 	bool stop;         /* lock */
+	bool wants_bus;
+	int wake; /* eventfd: there are news */
 	pthread_t thread;
 	struct gate ready;
 	int result; /* of the thread's beginning, behind READY */
@@ -103,30 +103,29 @@ struct control {
 	/* The thread's own. */
 	struct facts facts;
 	sd_event *loop;
-	bool stopping;
 	sd_event_source *on_wake;
 	sd_event_source *on_event; /* of the watch */
 	sd_event_source *on_reap;
 	struct client *clients; /* peers and the bus */
 	struct order *orders;   /* oldest first */
 	uint64_t tickets;       /* given so far */
-	bool listening;         /* the watch is to queue events */
+	uint64_t reloads_asked; /* of the daemon */
+	bool reloading;
+	bool stopping;
+	bool listening; /* the watch is to queue events */
+
+	/* The system bus. */
+	bool bus_told; /* it is recorded that it can't be had */
+	unsigned peers;
+	struct client *bus;
+	sd_event_source *on_bus_retry;
+	usec_t bus_pause;
 
 	/* Peers. */
 	sd_event_source *on_peer;
 	sd_event_source *on_room; /* it may be that peers can be taken again */
 	sd_event_source *on_post; /* something has happened */
-	unsigned peers;
-	usec_t told_deaf; /* when it was last recorded that one does not read */
-
-	/* The system bus. */
-	struct client *bus;
-	sd_event_source *on_bus_retry;
-	usec_t bus_pause;
-	bool bus_told; /* it is recorded that it can't be had */
-
-	uint64_t reloads_asked; /* of the daemon */
-	bool reloading;
+	usec_t told_deaf;         /* when it was last recorded that one does not read */
 };
 
 /*

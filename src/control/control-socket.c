@@ -16,6 +16,8 @@
 
 #define BACKLOG 128
 
+#define ADDRESS_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
+
 static int make_address(struct sockaddr_un *ret_address, const char *path)
 {
 	size_t length = strlen(path);
@@ -59,14 +61,18 @@ static int check_free(const char *path)
 	return errno == ECONNREFUSED || errno == ENOENT ? 0 : -errno;
 }
 
-/* The directory that PATH is in; owned by the caller. */
-static char *directory_of(const char *path)
+/* The directory that PATH, which is an address, is in. */
+static void find_directory(const char *path, char ret_directory[ADDRESS_SIZE])
 {
 	const char *slash = strrchr(path, '/');
+	size_t length = 1;
 
 	if (slash == NULL)
-		return strdup(".");
-	return strndup(path, slash > path ? (size_t)(slash - path) : 1);
+		path = ".";
+	else if (slash > path)
+		length = (size_t)(slash - path);
+	(void)memcpy(ret_directory, path, length);
+	ret_directory[length] = '\0';
 }
 
 static bool gives_its_group(const char *directory)
@@ -106,10 +112,9 @@ static int bind_through(int fd, const char *directory, mode_t mode, const char *
 
 static int bind_somewhere(int fd, const char *path, const char *group_directory)
 {
-	auto_free char *directory = directory_of(path);
+	char directory[ADDRESS_SIZE];
 
-	if (directory == NULL)
-		return -ENOMEM;
+	find_directory(path, directory);
 	if (mkdir(directory, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	if (gives_its_group(group_directory))
@@ -122,14 +127,12 @@ int control_socket_open(const char *path, const char *group_directory,
 {
 	struct control_socket made = CONTROL_SOCKET_NONE;
 	auto_close int fd = -1;
-	auto_free char *copy = NULL;
 	struct stat found;
 	int r = check_free(path);
 
 	if (r < 0)
 		return r;
-	copy = strdup(path);
-	fd = copy == NULL ? -ENOMEM : make_socket();
+	fd = make_socket();
 	if (fd < 0)
 		return fd;
 	r = bind_somewhere(fd, path, group_directory);
@@ -138,9 +141,10 @@ int control_socket_open(const char *path, const char *group_directory,
 	if (lstat(path, &found) < 0)
 		return -errno;
 	made.fd = take_fd(&fd);
-	made.path = take_ptr(&copy);
 	made.device = found.st_dev;
 	made.inode = found.st_ino;
+	/* It was short enough to be an address. */
+	(void)snprintf(made.path, sizeof(made.path), "%s", path);
 	*ret_socket = made;
 	return 0;
 }
@@ -156,6 +160,5 @@ void control_socket_close(struct control_socket *socket)
 	    found.st_ino == socket->inode)
 		(void)unlink(socket->path);
 	close_fd(&socket->fd);
-	free(socket->path);
 	*socket = (struct control_socket)CONTROL_SOCKET_NONE;
 }

@@ -13,8 +13,8 @@
 #include <sys/types.h>
 
 struct control_socket {
-	int fd;     /* listens, non-blocking; -1: there is no socket */
-	char *path; /* owned */
+	int fd; /* listens, non-blocking; -1: there is no socket */
+	char path[108];
 	dev_t device;
 	ino_t inode;
 };

@@ -136,7 +136,7 @@ def test_lists_what_is_live(served):
     assert (view["Responder"], view["Suspended"]) == ("echo", "")
     assert view["Opened"] <= view["Last"] <= view["Opened"] + PATIENCE * 1000000
     assert view["BytesIn"] == len("un\ndeux\n")
-    peer.send("fin\n").expect_end(FAREWELL)
+    peer.send("fin\n").expect_end(FAREWELL).close()
     with pytest.raises(Failure, match="NoSuchConversation"):
         wait_gone(served, number)
     assert len(served.call("ListConversations")[0]) == 2
@@ -176,7 +176,7 @@ def test_tells_of_itself(served):
 
 def test_counts(served):
     peer, _ = served.peer()
-    peer.send("un\ndeux\nfin\n").expect("un\ndeux\n").expect_end(FAREWELL)
+    peer.send("un\ndeux\nfin\n").expect("un\ndeux\n").expect_end(FAREWELL).close()
     served.daemon.wait_record("closed")
     with served.connect() as client:
         wait_until(lambda: metrics(client)["marcel_conversations"] == 0, "its end")
@@ -224,7 +224,7 @@ def test_takes_says_gives_and_closes(served):
         client.call("Give", "ts", number, "echo")
         peer.send("écho\n").expect("écho\n")
         client.call("Close", "t", number)
-        peer.expect_end(FAREWELL)
+        peer.expect_end(FAREWELL).close()
         with pytest.raises(Failure, match="NoSuchConversation"):
             wait_gone(served, number)
 
@@ -320,7 +320,7 @@ def test_a_deaf_subscriber_slows_nobody(serve):
     while not all(is_hung_up(client.socket) for client in deaf):
         peers[0].send(lines[:2009]).expect(lines[:2009])
     for peer in peers:
-        peer.send(b"fin\n").expect_end(FAREWELL)
+        peer.send(b"fin\n").expect_end(FAREWELL).close()
     served.daemon.wait_record("notice")
 
 

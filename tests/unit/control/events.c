@@ -132,11 +132,12 @@ static void cuts_between_characters(void **state)
 
 	fake_wait_listening(scene->watch, true);
 	for (size_t cut = 0; cut < 5; cut++) {
+		static const char smile[4] = {'\xf0', '\x9f', '\x98', '\x80'};
 		/* The last of the 4-byte characters is cut after so many bytes. */
 		const size_t at = WATCH_TEXT_MAX - cut;
 
 		(void)memset(text, 'x', sizeof(text));
-		(void)memcpy(text + at, "\xf0\x9f\x98\x80", 4);
+		(void)memcpy(text + at, smile, sizeof(smile));
 		heard = (struct heard){.count = 0};
 		fake_event(scene->watch, &event, text, sizeof(text));
 		run_until(bus, &heard.count, 1);
@@ -150,7 +151,8 @@ static void cuts_between_characters(void **state)
 	heard = (struct heard){.count = 0};
 	fake_event(scene->watch, &event, text, sizeof(text));
 	run_until(bus, &heard.count, 1);
-	assert_int_equal(strlen(heard.text), strlen("Message 1 0 'C' 0 ''\n") + 4 * WATCH_TEXT_MAX);
+	assert_int_equal(strlen(heard.text),
+			 strlen("Message 1 0 'C' 0 ''\n") + (size_t)4 * WATCH_TEXT_MAX);
 	/* So is nothing of a text that is whole. */
 	heard = (struct heard){.count = 0};
 	happen(scene, &event, "caf\xc3");
