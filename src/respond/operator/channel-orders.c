@@ -98,7 +98,7 @@ static size_t pass_on_to_all(const char *line, size_t length)
 	lock_take(&channel.lock);
 	for (size_t i = 0; i < CHANNEL_BUCKETS; i++) {
 		for (const struct place *p = channel.map[i]; p != NULL; p = p->next) {
-			if (p->fd < 0)
+			if (p->fd < 0 || p->ending)
 				continue;
 			n++;
 			if (!pass_on(p, line, length))
@@ -131,7 +131,7 @@ void orders_route(const char *line, size_t length)
 	}
 	lock_take(&channel.lock);
 	place = channel_find(address.number);
-	if (place == NULL || place->fd < 0)
+	if (place == NULL || place->fd < 0 || place->ending)
 		word = "no-conversation";
 	else if (!pass_on(place, order, address.length + 1))
 		word = "full";

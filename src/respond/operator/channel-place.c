@@ -275,15 +275,19 @@ void place_close(struct place *place, const char *reason, bool left)
 {
 	auto_close int dir = -1;
 	uint64_t number = place->number;
+	int watch;
 
 	if (place->has_directory)
 		dir = place_open_directory(number);
-	/* From here on a line that comes by DIRECTORY/in finds nobody. */
+	/* From here on a line that comes by DIRECTORY/in finds nobody. The place stays in the map,
+	 * or its directory would look like one that nobody has. */
 	lock_take(&channel.lock);
-	channel_remove(place);
+	place->ending = true;
+	watch = place->watch;
+	place->watch = -1;
 	lock_drop(&channel.lock);
-	if (place->watch >= 0)
-		(void)inotify_rm_watch(channel.inotify, place->watch);
+	if (watch >= 0)
+		(void)inotify_rm_watch(channel.inotify, watch);
 	if (dir >= 0 && fifo_is(dir, NAME_IN, place->fd))
 		(void)unlinkat(dir, NAME_IN, 0);
 	fifo_drain(place->fd, place_refuse_line, &number);
@@ -295,6 +299,7 @@ void place_close(struct place *place, const char *reason, bool left)
 	}
 	channel_tell(left ? EVENT_LEFT : EVENT_CLOSED, number, 0, NULL, reason, strlen(reason));
 	lock_take(&channel.lock);
+	channel_remove(place);
 	keep_end(place);
 	sweep_let_die(place);
 	if (dir >= 0)

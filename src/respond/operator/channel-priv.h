@@ -88,6 +88,7 @@ struct place {
 	int watch;     /* of inotify; -1: none */
 	bool claimed;  /* a conversation's thread has it */
 	bool carried;  /* it came from an earlier process, and nobody has claimed it yet */
+	bool ending;   /* nothing is passed on to it any more */
 	bool astray;   /* its `in` is not the FIFO any more; told */
 	uint64_t waiting;
 
