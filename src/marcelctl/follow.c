@@ -10,6 +10,7 @@
  * and SIGHUP. One thread; nothing happens in it without cause.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,9 +320,11 @@ static int add_sources(struct follow *f)
 	(void)sigemptyset(&set);
 	for (size_t i = 0; i < 3; i++)
 		(void)sigaddset(&set, signals[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
+	if (sigaction(SIGPIPE, &ignore, NULL) < 0)
 		return -errno;
-	r = sd_event_new(&f->event);
+	r = -pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (r >= 0)
+		r = sd_event_new(&f->event);
 	/* Without a function, a signal ends the loop with 0. */
 	for (size_t i = 0; r >= 0 && i < 3; i++)
 		r = sd_event_add_signal(f->event, NULL, signals[i], NULL, NULL);

@@ -182,16 +182,25 @@ char *link_explain(const struct link *link, const sd_bus_error *error, uint64_t 
 	return fill(meaning, meaning->filling == FILL_NUMBER ? digits : escaped);
 }
 
+static void tell_line(const struct link *link, const char *line)
+{
+	if (link->tell != NULL)
+		link->tell(link->tell_context, line);
+	else
+		(void)fprintf(stderr, "marcelctl: %s\n", line);
+}
+
 void link_tell(const struct link *link, const char *text)
 {
-	auto_free char *copy = strdup(text);
-	char *rest = copy;
-	const char *line;
+	for (;;) {
+		const size_t length = strcspn(text, "\n");
+		char *line = strndup(text, length);
 
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		if (link->tell != NULL)
-			link->tell(link->tell_context, line);
-		else
-			(void)fprintf(stderr, "marcelctl: %s\n", line);
+		if (line != NULL)
+			tell_line(link, line);
+		free(line);
+		if (text[length] == '\0')
+			return;
+		text += length + 1;
 	}
 }

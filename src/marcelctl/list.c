@@ -89,10 +89,11 @@ static void add_waiting(struct table *table, const struct link_conversation *c)
 	table_add(table, text);
 }
 
-static void print_table(const struct link_conversation *list, size_t n)
+static int print_table(const struct link_conversation *list, size_t n)
 {
 	struct table table = {.columns = 7, .right = 0x21, .shrinks = 0x1c};
 	char age[MOMENT_SIZE];
+	int r;
 
 	table_add(&table, _("NUMBER"));
 	table_add(&table, _("AGE"));
@@ -110,8 +111,11 @@ static void print_table(const struct link_conversation *list, size_t n)
 		add_number(&table, list[i].turns);
 		add_waiting(&table, &list[i]);
 	}
-	table_print(&table, table_terminal_width());
+	r = table_print(&table, table_terminal_width());
 	table_done(&table);
+	if (r < 0)
+		say_error("%s", say_errno(-r));
+	return r;
 }
 
 /* The one that waits longest is first. */
@@ -147,6 +151,7 @@ int verb_list(int argc, char **argv)
 {
 	struct live live = {.json = false};
 	struct link_conversation *list = NULL;
+	int status = EXIT_OK;
 	bool waiting = false;
 	struct link link;
 	size_t shown;
@@ -170,8 +175,8 @@ int verb_list(int argc, char **argv)
 	shown = waiting ? select_waiting(list, (size_t)n) : (size_t)n;
 	if (live.json)
 		print_json(list, shown);
-	else
-		print_table(list, shown);
+	else if (print_table(list, shown) < 0)
+		status = CTL_FAILED;
 	link_free_list(list, (size_t)n);
-	return say_finish(EXIT_OK);
+	return say_finish(status);
 }

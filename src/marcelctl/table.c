@@ -1,13 +1,13 @@
 /* A table of text for people; see table.h. */
 #include "marcelctl/table.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/text.h"
 #include "marcelctl/desk-text.h"
 
@@ -17,17 +17,18 @@
 void table_add(struct table *table, const char *text)
 {
 	const size_t length = strlen(text);
-	auto_free char *cell = malloc(TEXT_ESCAPED_MAX(length));
 	char **more = reallocarray(table->cells, table->count + 1, sizeof(*more));
+	char *cell;
 
 	if (more != NULL)
 		table->cells = more;
-	if (more == NULL || cell == NULL) {
+	cell = more != NULL ? malloc(TEXT_ESCAPED_MAX(length)) : NULL;
+	if (cell == NULL) {
 		table->failed = true;
 		return;
 	}
 	(void)text_escape(cell, TEXT_ESCAPED_MAX(length), text, length, NULL);
-	table->cells[table->count++] = take_ptr(&cell);
+	table->cells[table->count++] = cell;
 }
 
 void table_done(struct table *table)
@@ -120,10 +121,12 @@ static void put_row(const struct table *table, char *const *row, const size_t *w
 	(void)putchar('\n');
 }
 
-void table_print(const struct table *table, size_t width)
+int table_print(const struct table *table, size_t width)
 {
 	size_t widths[TABLE_COLUMNS] = {0};
 
+	if (table->failed)
+		return -ENOMEM;
 	for (size_t i = 0; i < table->count; i++) {
 		const size_t own = width_of(table->cells[i]);
 
@@ -134,4 +137,5 @@ void table_print(const struct table *table, size_t width)
 		shrink(table, widths, width);
 	for (size_t i = 0; i + table->columns <= table->count; i += table->columns)
 		put_row(table, &table->cells[i], widths, width > 0 ? width : SIZE_MAX);
+	return 0;
 }

@@ -21,8 +21,9 @@ struct table {
 /* Adds a cell: TEXT, escaped (base/text.h) here. Rows fill from the left. */
 void table_add(struct table *table, const char *text);
 
-/* Writes all of it to standard output, no line wider than WIDTH columns (0: any). */
-void table_print(const struct table *table, size_t width);
+/* Writes all of it to standard output, no line wider than WIDTH columns (0: any). Returns 0, or
+ * -ENOMEM if a cell had no room; nothing is written then. */
+int table_print(const struct table *table, size_t width);
 
 /* Frees the cells. */
 void table_done(struct table *table);

@@ -276,45 +276,61 @@ static int say_hello(sd_bus_message *call, void *context, sd_bus_error *ret_erro
 	return sd_bus_reply_method_return(call, "s", ":1.1");
 }
 
-static int get_property(sd_bus *bus, const char *path, const char *interface, const char *name,
-			sd_bus_message *reply, void *context, sd_bus_error *ret_error)
+/* The parameters are sd-bus's. NOLINTBEGIN(readability-function-size) */
+static int get_text(sd_bus *bus, const char *path, const char *interface, const char *name,
+		    sd_bus_message *reply, void *context, sd_bus_error *ret_error)
 {
-	static const char *const listeners[] = {"0.0.0.0:50000", "/run/marcel/socket", NULL};
+	(void)bus;
+	(void)path;
+	(void)interface;
+	(void)context;
+	(void)ret_error;
+	if (strcmp(name, "Version") == 0)
+		return sd_bus_message_append(reply, "s", "0.1.0");
+	if (strcmp(name, "Configuration") == 0)
+		return sd_bus_message_append(reply, "s", "/etc/marcel.ini");
+	return sd_bus_message_append(reply, "s", "/run/marcel/operator");
+}
+
+static int get_texts(sd_bus *bus, const char *path, const char *interface, const char *name,
+		     sd_bus_message *reply, void *context, sd_bus_error *ret_error)
+{
+	(void)bus;
+	(void)path;
+	(void)interface;
+	(void)context;
+	(void)ret_error;
+	if (strcmp(name, "Listeners") == 0)
+		return sd_bus_message_append(reply, "as", 2, "0.0.0.0:50000", "/run/marcel/socket");
+	return sd_bus_message_append(reply, "as", 3, responders[0], responders[1], responders[2]);
+}
+
+static int get_number(sd_bus *bus, const char *path, const char *interface, const char *name,
+		      sd_bus_message *reply, void *context, sd_bus_error *ret_error)
+{
 	uint64_t n = 0;
-	uint64_t waiting = 0;
 
 	(void)bus;
 	(void)path;
 	(void)interface;
 	(void)context;
 	(void)ret_error;
-	for (size_t i = 0; i < N_CONVERSATIONS; i++) {
-		n += fake.list[i].live ? 1 : 0;
-		waiting += fake.list[i].live && fake.list[i].waiting != 0 ? 1 : 0;
-	}
-	if (strcmp(name, "Version") == 0)
-		return sd_bus_message_append(reply, "s", "0.1.0");
 	if (strcmp(name, "Started") == 0)
 		return sd_bus_message_append(reply, "t", BEGIN_USEC);
-	if (strcmp(name, "Configuration") == 0)
-		return sd_bus_message_append(reply, "s", "/etc/marcel.ini");
-	if (strcmp(name, "OperatorDirectory") == 0)
-		return sd_bus_message_append(reply, "s", "/run/marcel/operator");
-	if (strcmp(name, "Listeners") == 0)
-		return sd_bus_message_append(reply, "as", 2, listeners[0], listeners[1]);
-	if (strcmp(name, "Responders") == 0)
-		return sd_bus_message_append(reply, "as", 3, responders[0], responders[1],
-					     responders[2]);
-	if (strcmp(name, "Conversations") == 0)
-		return sd_bus_message_append(reply, "t", n);
 	if (strcmp(name, "ConversationsTotal") == 0)
 		return sd_bus_message_append(reply, "t", fake.total);
-	return sd_bus_message_append(reply, "t", waiting);
+	for (size_t i = 0; i < N_CONVERSATIONS; i++) {
+		const struct conversation *c = &fake.list[i];
+
+		n += c->live && (c->waiting != 0 || strcmp(name, "Waiting") != 0) ? 1 : 0;
+	}
+	return sd_bus_message_append(reply, "t", n);
 }
+
+/* NOLINTEND(readability-function-size) */
 
 #define METHOD(name, in, out, function) \
 	SD_BUS_METHOD(name, in, out, function, SD_BUS_VTABLE_UNPRIVILEGED)
-#define PROPERTY(name, type) SD_BUS_PROPERTY(name, type, get_property, 0, 0)
 
 static const sd_bus_vtable control[] = {
 	SD_BUS_VTABLE_START(0),
@@ -329,15 +345,15 @@ static const sd_bus_vtable control[] = {
 	METHOD("Subscribe", "", "", on_plain),
 	METHOD("Unsubscribe", "", "", on_plain),
 	METHOD("GetMetrics", "", "s", get_metrics),
-	PROPERTY("Version", "s"),
-	PROPERTY("Started", "t"),
-	PROPERTY("Configuration", "s"),
-	PROPERTY("OperatorDirectory", "s"),
-	PROPERTY("Listeners", "as"),
-	PROPERTY("Responders", "as"),
-	PROPERTY("Conversations", "t"),
-	PROPERTY("ConversationsTotal", "t"),
-	PROPERTY("Waiting", "t"),
+	SD_BUS_PROPERTY("Version", "s", get_text, 0, 0),
+	SD_BUS_PROPERTY("Started", "t", get_number, 0, 0),
+	SD_BUS_PROPERTY("Configuration", "s", get_text, 0, 0),
+	SD_BUS_PROPERTY("OperatorDirectory", "s", get_text, 0, 0),
+	SD_BUS_PROPERTY("Listeners", "as", get_texts, 0, 0),
+	SD_BUS_PROPERTY("Responders", "as", get_texts, 0, 0),
+	SD_BUS_PROPERTY("Conversations", "t", get_number, 0, 0),
+	SD_BUS_PROPERTY("ConversationsTotal", "t", get_number, 0, 0),
+	SD_BUS_PROPERTY("Waiting", "t", get_number, 0, 0),
 	SD_BUS_VTABLE_END,
 };
 

@@ -13,8 +13,10 @@ void fake_check(int r, const char *what)
 {
 	if (r >= 0)
 		return;
+	/* One thread. NOLINTBEGIN(concurrency-mt-unsafe) */
 	(void)fprintf(stderr, "fake-control: %s: %s\n", what, strerror(-r));
 	exit(1);
+	/* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 struct conversation *fake_find(uint64_t number)
