@@ -45,8 +45,14 @@ def test_it_brings_what_it_should(machine, installed):
                  "/usr/share/man/man1/marcelctl.1.gz",
                  "/usr/share/man/man5/marcel.ini.5.gz",
                  "/usr/share/man/man5/marcel-script.5.gz", "/etc/marcel/scripts",
+                 "/usr/share/man/man7/marcel-operator.7.gz",
+                 "/usr/share/dbus-1/system.d/org.marceld.Marcel1.conf",
+                 "/usr/share/bash-completion/completions/marcelctl",
                  "/usr/share/marcel/scripts/smtp.script"):
         assert path in files, path
+    assert machine.output("getent group marcel-operator").startswith("marcel-operator:")
+    assert machine.output("stat --format='%A %U:%G' /run/marcel/operator") == \
+        "drwxr-s--- marcel:marcel-operator"
     assert machine.run("marceld --version").stdout.startswith("marceld ")
     assert machine.run("marceld --check-config").returncode == 0
 
