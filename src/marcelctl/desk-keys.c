@@ -239,6 +239,9 @@ static bool alt_key(struct desk *desk, const struct key *key)
 	} else if (key->code == L'n' || key->code == L'p') {
 		if (talk != NULL)
 			desk_talk_aim(talk, key->code == L'p');
+	} else if (key->code == L'e') {
+		if (talk == NULL || !desk_talk_edit_draft(talk))
+			desk_view_bell();
 	} else if (key->code == L'>') {
 		desk_act_scroll(desk, -(long)desk->scrolled);
 	} else {

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/i18n.h"
+#include "marcelctl/desk-draft.h"
 
 #define PAUSE_MIN (100 * USEC_PER_MSEC)
 
@@ -20,6 +21,7 @@ struct desk_link {
 	const struct desk_hooks *hooks;
 	void *context;
 	char **responders;
+	char *directory; /* of the operator channel; NULL: not known */
 	bool list_wanted;
 	bool try_wanted;
 	usec_t pause;
@@ -46,6 +48,20 @@ static void told(void *context, const char *line)
 	link->hooks->told(link->context, line);
 }
 
+/* Sees whether a script has a draft for the message that waits in TALK. */
+static void look_for_draft(const struct desk_link *link, struct desk_talk *talk)
+{
+	char *draft;
+
+	if (talk->waiting == talk->sought || link->directory == NULL || !desk_talk_held(talk))
+		return;
+	talk->sought = talk->waiting;
+	draft = talk->waiting != 0 ? desk_draft_find(link->directory, talk->number, talk->waiting)
+				   : NULL;
+	if (draft != NULL)
+		desk_talk_has_draft(talk, clock_realtime(), draft);
+}
+
 static void on_event(void *context, const struct link_event *event)
 {
 	struct desk_link *link = context;
@@ -68,11 +84,28 @@ static void on_event(void *context, const struct link_event *event)
 	}
 	if (strcmp(event->name, "Switched") == 0)
 		link->list_wanted = true;
+	if (talk != NULL && strcmp(event->name, "Waiting") == 0)
+		look_for_draft(link, talk);
 	if (talk != NULL && is_message)
 		link->hooks->said(link->context, talk);
 	if (talk != NULL && talk->waiting != 0 && !waited)
 		link->hooks->waits(link->context, talk);
 	link->hooks->news(link->context);
+}
+
+/* Asks where the operator channel is. */
+static void find_directory(struct desk_link *link)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	char *directory = NULL;
+
+	if (sd_bus_get_property_string(link->link.bus, link->link.peer ? NULL : LINK_SERVICE,
+				       LINK_PATH, LINK_INTERFACE, "OperatorDirectory", &error,
+				       &directory) >= 0) {
+		free(link->directory);
+		link->directory = directory;
+	}
+	sd_bus_error_free(&error);
 }
 
 /* Fetches the list of conversations. Returns 0 or a negative errno. */
@@ -90,6 +123,8 @@ static int fetch_list(struct desk_link *link)
 		(void)desk_model_listed(link->model, &list[i]);
 	desk_model_list_end(link->model, clock_realtime());
 	link_free_list(list, (size_t)n);
+	for (size_t i = 0; i < link->model->count; i++)
+		look_for_draft(link, link->model->talks[i]);
 	return 0;
 }
 
@@ -110,8 +145,10 @@ static int connect_link(struct desk_link *link, bool quiet)
 		r = link_subscribe(&link->link, on_event, link);
 	for (size_t i = 0; i < link->model->count; i++)
 		link->model->talks[i]->past_known = false;
-	if (r >= 0)
+	if (r >= 0) {
+		find_directory(link);
 		r = fetch_list(link);
+	}
 	if (r >= 0) {
 		link_free_names(link->responders);
 		link->responders = NULL;
@@ -359,5 +396,6 @@ void desk_link_free(struct desk_link *link)
 	(void)sd_event_source_disable_unref(link->timer);
 	(void)sd_event_source_disable_unref(link->watch);
 	link_free_names(link->responders);
+	free(link->directory);
 	free(link);
 }

@@ -27,6 +27,7 @@ static void talk_free(struct desk_talk *talk)
 	free(talk->speaker);
 	free(talk->suspended);
 	free(talk->sending.text);
+	free(talk->draft);
 	desk_edit_done(&talk->input);
 	free(talk);
 }
@@ -177,9 +178,11 @@ static void set_waiting(struct desk_talk *talk, uint64_t turn, uint64_t since)
 		answered++;
 	talk->n_open -= answered;
 	memmove(talk->open, talk->open + answered, talk->n_open * sizeof(talk->open[0]));
-	if (turn != 0) {
+	if (turn != 0)
 		open_turn(talk, turn);
-		talk->has_waited = true;
+	if (turn != talk->waiting) {
+		free(talk->draft);
+		talk->draft = NULL;
 	}
 	if (turn != talk->waiting)
 		talk->waiting_since = turn != 0 ? since : 0;

@@ -51,7 +51,8 @@ struct desk_talk {
 	uint64_t waiting_since;       /* CLOCK_REALTIME microseconds */
 	uint64_t open[DESK_OPEN_MAX]; /* turns, rising */
 	size_t n_open;
-	bool has_waited; /* at any time */
+	uint64_t sought; /* the turn for whose draft somebody has looked */
+	char *draft;     /* of an answer to the oldest open turn, escaped; NULL: none */
 	bool ended;
 	bool listed;     /* while a list is merged */
 	bool past_known; /* of this connection; or on its way */
@@ -129,6 +130,12 @@ const char *desk_talk_speaker(const struct desk_talk *talk);
  * microseconds.
  */
 uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now);
+
+/* There is the draft of an answer to the oldest open turn. DRAFT becomes the talk's. */
+void desk_talk_has_draft(struct desk_talk *talk, uint64_t now, char *draft);
+
+/* Puts the draft into the input line if nothing is there. Returns whether it did. */
+bool desk_talk_edit_draft(struct desk_talk *talk);
 
 bool desk_talk_is_open(const struct desk_talk *talk, uint64_t turn);
 

@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/i18n.h"
 #include "marcelctl/desk-model.h"
 #include "marcelctl/desk-text.h"
+#include "marcelctl/transcript.h"
 
 uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now)
 {
@@ -27,6 +29,36 @@ uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now)
 		length = units[++unit].seconds * USEC_PER_SEC;
 	(void)snprintf(buffer, size, "%" PRIu64 "%c", age / length, units[unit].letter);
 	return since + (age / length + 1) * length;
+}
+
+void desk_talk_has_draft(struct desk_talk *talk, uint64_t now, char *draft)
+{
+	char *text = NULL;
+
+	free(talk->draft);
+	talk->draft = draft;
+	if (asprintf(&text, _("draft: %s"), draft) < 0)
+		return;
+	desk_model_note(talk, now, text);
+	free(text);
+}
+
+bool desk_talk_edit_draft(struct desk_talk *talk)
+{
+	char *text;
+	ssize_t length;
+	bool done = false;
+
+	if (talk->draft == NULL || talk->input.length > 0)
+		return false;
+	text = malloc(strlen(talk->draft) + 1);
+	if (text == NULL)
+		return false;
+	length = transcript_unescape(text, talk->draft, strlen(talk->draft));
+	if (length > 0)
+		done = desk_edit_insert(&talk->input, text, (size_t)length);
+	free(text);
+	return done;
 }
 
 uint64_t desk_talk_target(const struct desk_talk *talk)

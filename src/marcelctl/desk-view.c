@@ -351,6 +351,9 @@ static void draw_title(const struct desk_talk *talk, const struct desk_pane *pan
 			(void)snprintf(who, sizeof(who), "%s", _("ended"));
 		else if (!desk_talk_held(talk))
 			(void)snprintf(who, sizeof(who), _("%s answers"), desk_talk_speaker(talk));
+		else if (talk->speaker[0] != '\0')
+			(void)snprintf(who, sizeof(who), _("you answer, %s waits"),
+				       talk->responder);
 		else if (talk->suspended[0] != '\0')
 			(void)snprintf(who, sizeof(who), _("you answer, %s waits"),
 				       talk->suspended);
@@ -367,6 +370,7 @@ static void draw_help(size_t top)
 	static const char *const keys[][2] = {
 		{"Enter", N_("send the line, as the answer to the turn before it")},
 		{"Alt-n Alt-p", N_("answer another open turn, or all of them at once")},
+		{"Alt-e", N_("edit a script's draft; Enter sends it as it is")},
 		{"Tab Shift-Tab", N_("the next conversation that waits, or the one before")},
 		{"Alt-Down Alt-Up", N_("the next conversation in the list, or the one before")},
 		{"Alt-1 ... Alt-9", N_("the first nine of the list")},
@@ -437,7 +441,9 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 		return;
 	case ASK_EMPTY:
 		(void)snprintf(prompt, size, "%s ",
-			       _("Send an empty message, or the draft? (y/n)"));
+			       talk != NULL && talk->draft != NULL
+				       ? _("Send the draft? (y/n)")
+				       : _("Send an empty message? (y/n)"));
 		return;
 	case ASK_LINES:
 		(void)snprintf(prompt, size, "%s ",
@@ -474,6 +480,8 @@ static const char *hint_of(const struct desk_talk *talk)
 		return _("this conversation has ended");
 	if (!desk_talk_held(talk))
 		return _("^T takes this conversation");
+	if (talk->draft != NULL)
+		return _("Enter sends the draft, Alt-e edits it");
 	return "";
 }
 

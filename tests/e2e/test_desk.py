@@ -16,6 +16,7 @@ OPERATOR = "[dialogue]\nresponder = fifo\n[fifo]\ndirectory = {}\nabsent_after =
 SCRIPT = """marcel-script 1
 on connect      say "script here"
 on "human*"     hand fifo
+on "draft*"     hand fifo draft "about ${message}" for 1h
 otherwise       say "script: ${message}"
 """
 
@@ -247,6 +248,23 @@ def test_a_script_hands_over(scripted):
     desk.wait_title("you answer").wait("1 waiting", "C> #1 human please").wait_input("#1 S>")
     desk.type("at your service").press("Enter")
     peer.expect("at your service\n")
+
+
+def test_drafts(scripted):
+    peer = scripted.daemon.connect(b"script here\n")
+    desk = scripted.desk()
+    desk.wait_title("script answers")
+    peer.send("draft one\n")
+    desk.wait("-- draft: about draft one", "#1 S> Enter sends the draft, Alt-e edits it")
+    desk.press("Enter").wait("Send the draft?").press("Enter")
+    peer.expect("about draft one\n").send("draft two\n")
+    desk.wait("-- draft: about draft two").press("M-e").wait_input("#2 S> about draft two")
+    desk.type("!").press("Enter")
+    peer.expect("about draft two!\n").send("three\n").expect("script: three\n")
+    # One that was there before.
+    peer.send("draft four\n")
+    desk.wait("draft: about draft four").press("C-c")
+    scripted.desk().wait("draft: about draft four")
 
 
 # The screen.

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "marcelctl/desk-draft.h"
 #include "marcelctl/desk-model.h"
 
 #define MINUTE (60 * USEC_PER_SEC)
@@ -354,6 +355,46 @@ static void what_is_refused_comes_back(void **state)
 	desk_model_done(&model);
 }
 
+static void expect_draft(const char *events, const char *wanted)
+{
+	char *draft = desk_draft_in(events, strlen(events), 17, 3);
+
+	if (wanted == NULL)
+		assert_null(draft);
+	else
+		assert_string_equal(draft, wanted);
+	free(draft);
+}
+
+static void drafts_are_found(void **state)
+{
+	(void)state;
+	expect_draft("", NULL);
+	expect_draft("8 NOW draft 17 #3 half", NULL);
+	expect_draft("cut draft 17 #3 oui\n9 NOW draft 17 #3 \n", "");
+	expect_draft("8 NOW draft 17 #2 a\n9 NOW draft 17 #3 oui, oui\n10 NOW draft 7 #3 b\n",
+		     "oui, oui");
+	expect_draft("8 NOW message 17 #3 draft 17 #3 no\n9 NOW draft 17 #33 no\n", NULL);
+	expect_draft("8\n9 \n10 NOW\n11 NOW draft\n", NULL);
+}
+
+static void a_draft_is_edited(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+
+	(void)state;
+	assert_false(desk_talk_edit_draft(talk));
+	desk_talk_has_draft(talk, NOW, strdup("a\\\\b\\x07"));
+	assert_string_equal(talk->lines[0].text, "draft: a\\\\b\\x07");
+	assert_true(desk_talk_edit_draft(talk));
+	assert_string_equal(desk_edit_text(&talk->input), "a\\b");
+	assert_false(desk_talk_edit_draft(talk));
+	tell(&model, "Waiting", 1, 2, NULL);
+	assert_null(talk->draft);
+	desk_model_done(&model);
+}
+
 static void expect_sent(const char *line, uint64_t turn, const char *wanted, uint64_t wanted_turn)
 {
 	char *text = desk_order(line, strlen(line), &turn);
@@ -416,6 +457,8 @@ int main(void)
 		cmocka_unit_test(another_turn_can_be_chosen),
 		cmocka_unit_test(what_is_refused_comes_back),
 		cmocka_unit_test(what_is_typed_and_what_is_sent),
+		cmocka_unit_test(drafts_are_found),
+		cmocka_unit_test(a_draft_is_edited),
 		cmocka_unit_test(ages),
 	};
 
