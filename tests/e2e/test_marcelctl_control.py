@@ -401,8 +401,8 @@ def test_the_connection_breaks_off_in_the_middle(fake):  # noqa: F811
 def test_french(fake, french):  # noqa: F811
     fake("open 17 127.0.0.1:4711 marcel echo")
     result = call(fake, "say", "17", "x", status=FAILED, env={**UTC, **french})
-    assert result.err == ("marcelctl: aucun opérateur ne tient cette conversation ; prenez-la "
-                          "d’abord : marcelctl take 17\n")
+    assert result.err == ("marcelctl: aucun opérateur ne tient cette conversation\u00a0; prenez-la "
+                          "d’abord\u00a0: marcelctl take 17\n")
     assert "NUMÉRO" in call(fake, "list", env={**UTC, **french}).out
 
 
@@ -664,3 +664,11 @@ def test_real_restart(manager, tmp_path):
         peer.close()
         follow.wait_for("-- over: operator")
         follow.end()
+
+
+def test_no_bus(tmp_path):
+    result = ctl("list", "--bus", env={"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/bus"},
+                 status=FAILED)
+    assert result.err == (
+        "marcelctl: the system bus can't be reached: No such file or directory\n"
+        "marcelctl: without --bus, marcelctl uses marceld's control socket\n")
