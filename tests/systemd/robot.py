@@ -131,7 +131,11 @@ class Robot:
     def _look(self):
         """Answers again what has waited since the last time."""
         waiting = {}
-        for name in os.listdir(self.directory / "waiting"):
+        try:
+            names = os.listdir(self.directory / "waiting")
+        except FileNotFoundError:
+            return  # the daemon is still to come
+        for name in names:
             number = int(name.partition("-")[2])
             try:
                 info = (self.directory / "conversations" / str(number) / "info").read_text()
