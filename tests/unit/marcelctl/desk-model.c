@@ -435,7 +435,7 @@ static void ages(void **state)
 	assert_string_equal(text, "59m");
 	assert_int_equal(desk_age(text, sizeof(text), NOW, NOW + 60 * MINUTE), NOW + 120 * MINUTE);
 	assert_string_equal(text, "1h");
-	(void)desk_age(text, sizeof(text), NOW, NOW + 24 * 60 * MINUTE);
+	(void)desk_age(text, sizeof(text), NOW, NOW + UINT64_C(24) * 60 * MINUTE);
 	assert_string_equal(text, "1d");
 	/* A clock that was set back. */
 	(void)desk_age(text, sizeof(text), NOW, NOW - MINUTE);
