@@ -193,22 +193,23 @@ class ServiceManager:
         self.daemon.wait(-number if number == signal.SIGKILL else status)
         self._drain()
 
+    def is_at_rest(self):
+        """Whether all threads of the daemon sleep at this moment."""
+        tasks = f"/proc/{self.daemon.pid}/task"
+        states = []
+        for task in os.listdir(tasks):
+            try:
+                with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
+                    states.append(file.read().rpartition(")")[2].split()[0])
+            except (FileNotFoundError, ProcessLookupError):
+                return False  # a thread has just ended
+        return set(states) == {"S"}
+
     def await_rest(self):
         """Waits until no thread of the daemon has anything to do."""
-        tasks = f"/proc/{self.daemon.pid}/task"
-
-        def asleep():
-            states = []
-            for task in os.listdir(tasks):
-                try:
-                    with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
-                        states.append(file.read().rpartition(")")[2].split()[0])
-                except (FileNotFoundError, ProcessLookupError):
-                    return False  # a thread has just ended
-            return set(states) == {"S"}
         # Twice: a segment may have been between two looks.
         for _ in range(2):
-            wait_until(asleep, "all threads sleep")
+            wait_until(self.is_at_rest, "all threads sleep")
 
     def restart(self):
         """A restart; the new daemon."""

@@ -16,7 +16,7 @@ import re
 import threading
 from collections import namedtuple
 
-from daemon_tools import PATIENCE, wait_until
+from daemon_tools import PATIENCE, run, wait_until
 
 EVENT = re.compile(r"(\d+) \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d ([a-z]+) (\d+|-)"
                    r"(?: (.*))?", re.S)
@@ -225,3 +225,12 @@ def fifo_config(**more):
     settings = {"absent_after": "infinity", "grace": "1h", **more}
     return ("[dialogue]\nresponder = fifo\n[fifo]\n"
             + "".join(f"{name} = {value}\n" for name, value in settings.items() if value))
+
+
+def ask(path, method, signature="", *arguments):
+    """Calls METHOD of the control object behind the socket PATH with busctl; what it printed."""
+    result = run("busctl", f"--address=unix:path={path}", "--json=short", "call",
+                 "org.marceld.Marcel1", "/org/marceld/Marcel1", "org.marceld.Marcel1", method,
+                 *filter(None, [signature]), *map(str, arguments))
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout.decode()
