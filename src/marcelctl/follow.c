@@ -55,6 +55,7 @@ struct follow {
 	usec_t length;          /* of the next pause */
 	bool gone;              /* the link is over */
 	bool missed;            /* signals found no room */
+	uint64_t first;         /* what was said before is not shown; 0: everything is */
 	uint64_t last;          /* when the last thing that is shown was said */
 	struct shown *shown;
 	size_t n_shown;
@@ -119,8 +120,10 @@ static void on_signal(void *context, const struct link_event *event)
 		return;
 	}
 	if (strcmp(event->name, "Message") == 0) {
-		if (was_shown(f, event))
+		/* The past goes not so far back as signals that are late. */
+		if (was_shown(f, event) || event->time < f->first)
 			return;
+		f->first = 0;
 		if (event->time > f->last)
 			f->last = event->time;
 	}
@@ -140,6 +143,8 @@ static void on_past(void *context, const struct link_event *said)
 	struct past *past = context;
 
 	remember_shown(past->f, said);
+	if (past->mark == 0 && past->f->first == 0)
+		past->f->first = said->time;
 	if (said->time <= past->mark)
 		return;
 	if (said->time > past->f->last)

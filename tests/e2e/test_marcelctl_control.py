@@ -624,8 +624,36 @@ def test_real_show(real):
     wait_until(lambda: real.list("--waiting"), "a message that waits")
     shown = json.loads(call(real, "show", "--json", number).out)
     assert shown["peer"] == peer.address() and shown["waiting"] == 1 and shown["bytes_in"] == 8
-    assert shown["past"][-1]["text"] == "Bonjour"
+    # Nobody is the wiser for the greeting, which is not kept.
+    assert [(said["direction"], said["turn"], said["text"]) for said in shown["past"]] == [
+        ("C", 1, "Bonjour")]
     assert re.search(r"^\d\d:\d\d:\d\d C> Bonjour$", call(real, "show", number).out, re.M)
+
+
+def test_real_follow_in_the_middle(marceld, tmp_path):
+    """What comes by the past and what comes by signals meet without a gap, and nothing twice."""
+    real = Real(marceld, tmp_path, config="")
+    peer, number = real.connect()
+    over = threading.Event()
+
+    def talk():
+        for i in range(100000):
+            peer.send(f"{i}\n").expect(f"{i}\n")
+            if over.is_set():
+                return
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    try:
+        for _ in range(5):
+            with Running("follow", "--control", real.path, number) as follow:
+                follow.wait_for("C> ")
+                first = int(follow.wait_for("C> ")[3:])
+                for i in range(first, first + 300):
+                    follow.expect(f"S> {i}", f"C> {i + 1}")
+    finally:
+        over.set()
+        thread.join(PATIENCE)
 
 
 def test_real_reload(real):
