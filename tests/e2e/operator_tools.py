@@ -193,18 +193,18 @@ class Channel:
         finally:
             os.close(fd)
 
-    def write_blocking(self, data, number=None):
-        """Writes DATA in a thread, as cat does, which waits as long as it must. Returns the thread;
-        see join()."""
-        def run():
+    def write_blocking(self, *pieces, number=None):
+        """Writes PIECES, each for itself, in a thread, which waits as long as it must. Returns the
+        thread; see join()."""
+        def write():
             fd = os.open(self.fifo(number), os.O_WRONLY)
             try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(fd, view):]
+                for piece in pieces:
+                    while piece:
+                        piece = piece[os.write(fd, piece):]
             finally:
                 os.close(fd)
-        thread = threading.Thread(target=run, daemon=True)
+        thread = threading.Thread(target=write, daemon=True)
         thread.start()
         return thread
 
