@@ -505,6 +505,7 @@ def test_follow_through_a_restart(fake, tmp_path, way):  # noqa: F811
             follow.end()
             return
         follow.expect("-- marceld is back")
+        fake.wait_call("GetPast 17")
         fake("said 17 deux" if way == "drop" else "past 17 1795372200000000 C 1 vieux")
         if way == "drop":
             follow.expect("C> deux", "S> deux")
