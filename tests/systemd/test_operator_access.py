@@ -118,7 +118,8 @@ def test_nobody_else_calls_anything(marcel, held, where):
         result = run_as(marcel, OUTSIDER, [*before, *call])
         assert result.returncode, call
         said = result.stdout + result.stderr
-        assert re.search("ccess denied|ermission denied|AccessDenied|not permitted", said), (call, said)
+        assert re.search("ccess denied|ermission denied|AccessDenied|not permitted", said), \
+            (call, said)
         assert call[0] == "tree" or result.stdout == "", call
     unharmed(marcel, peer, number)
 
