@@ -36,9 +36,11 @@ class House:
         return desk
 
     def connect(self, text=None):
+        """A client; one that has said TEXT waits for an answer when this returns."""
         peer = self.daemon.connect()
         if text is not None:
             peer.send(text + "\n")
+            wait_until(lambda: peer.address() in self.ctl("list", "--waiting").out, "its message")
         return peer
 
     def ctl(self, verb, *arguments, **options):
@@ -166,7 +168,7 @@ def test_the_client_ends(house):
     desk.wait("ended", "0 waiting").type("er").press("Enter").wait("this conversation has ended")
     # It goes when one looks elsewhere, unless something was typed there.
     house.connect("two")
-    desk.wait_list(2, 1).press("Tab").wait("C> #1 two").wait_list(2, 1)
+    desk.wait("1 waiting").wait_list(2, 1).press("Tab").wait("C> #1 two").wait_list(2, 1)
     desk.press("M-2", "C-u", "M-1").wait_list(2)
 
 
