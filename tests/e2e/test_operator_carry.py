@@ -174,7 +174,7 @@ def test_open_turns(held, channel, again, meet):
         again(held)
         channel.wait("resumed", numbers[3], round_ + 1)
         assert sorted(os.listdir(channel.directory / "waiting")) == links
-        assert channel.info(numbers[0])["waiting"] == "1"
+        wait_until(lambda: channel.info(numbers[0])["waiting"] == "1", "the first turn waits")
         assert channel.info(numbers[0])["turn"] == "3"
         assert channel.info(numbers[1])["waiting"] == "0"
     channel.write("#2 to two", numbers[0])

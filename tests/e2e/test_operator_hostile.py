@@ -225,7 +225,7 @@ def test_a_full_disk(marceld, small_disk):
     assert any("could not be written" in event.text for event in desk.channel.find("trouble"))
     assert desk.channel.out(number)[-1].text == "after"
     late.send("fin\n").expect_end(FAREWELL)
-    peer.send("fin\n").expect_end(FAREWELL)
+    peer.send("fin\n").expect_end(FAREWELL).close()
     desk.channel.wait("closed", number)
     desk.channel.close()
 
