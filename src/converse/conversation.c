@@ -266,6 +266,8 @@ static bool is_called(const struct conversation *c)
 /* Lets the responder, or who controls the daemon, have what they want. */
 static enum end_reason answer_call(struct conversation *c)
 {
+	if (output_is_due(c))
+		return output_flush(c);
 	if (c->wished)
 		return wishes_serve(c);
 	c->ready = false;

@@ -227,7 +227,8 @@ int switch_take(struct turn *turn, const char *name)
 		return -EALREADY;
 	if (to == NULL)
 		return -ESRCH;
-	if (c->local != NULL || c->wire.side >= 0)
+	/* What is not part of the state would be lost. */
+	if (c->local != NULL || c->wire.side >= 0 || (turn->next->more & MORE_PAD) != 0)
 		return -EBUSY;
 	if (room + sizeof(tail) + first_size(to) > MARCEL_STATE_MAX)
 		return -ENOSPC;
