@@ -89,9 +89,13 @@ static int on_become_monitor(sd_bus_message *call, void *context, sd_bus_error *
 {
 	struct client *peer = context;
 	sd_bus_message *lost = NULL;
-	int r = sd_bus_reply_method_return(call, NULL);
+	int r;
 
 	(void)error;
+	/* Before it knows: nothing that happens from then on is to be missed. */
+	peer->subscribed = true;
+	events_update(peer->control);
+	r = sd_bus_reply_method_return(call, NULL);
 	if (r >= 0)
 		r = sd_bus_message_new_signal(peer->bus, &lost, DRIVER_PATH, DRIVER, "NameLost");
 	if (r >= 0)
@@ -101,8 +105,6 @@ static int on_become_monitor(sd_bus_message *call, void *context, sd_bus_error *
 	if (r >= 0)
 		r = sd_bus_send(peer->bus, lost, NULL);
 	(void)sd_bus_message_unref(lost);
-	peer->subscribed = true;
-	events_update(peer->control);
 	return r < 0 ? r : 1;
 }
 

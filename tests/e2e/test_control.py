@@ -96,7 +96,15 @@ def test_busctl_finds_its_way(served):
 
 
 def test_busctl_monitors(served):
-    monitor = run_monitor(served)
+    with run_monitor(served) as monitor:
+        patience = threading.Timer(PATIENCE, monitor.kill)
+        patience.start()
+        check_monitor(served, monitor)
+        monitor.kill()
+        patience.cancel()
+
+
+def check_monitor(served, monitor):
     peer, number = served.peer()
     peer.send("Bonjour\n").expect("Bonjour\n")
     for member, start in (("Opened", [number]), ("Message", [number])):
@@ -105,8 +113,6 @@ def test_busctl_monitors(served):
             if message.get("member") == member:
                 assert message["payload"]["data"][:1] == start
                 break
-    monitor.kill()
-    monitor.communicate()
 
 
 def run_monitor(served):

@@ -9,10 +9,11 @@ import json
 import os
 import signal
 import subprocess
+import threading
 
 import pytest
 
-from daemon_tools import PATIENCE, ROOT, run, wait_until
+from daemon_tools import GREETING_TEXT, PATIENCE, ROOT, run, wait_until
 from dbus_tools import NAME, OBJECT, Failure, TestBus
 from manager import ServiceManager
 
@@ -107,7 +108,7 @@ def test_signals_while_somebody_is_subscribed(bus, managed, daemon):
         number = daemon.wait_record("opened")["conversation"]
         assert client.signal()[:2] == ["Opened", number]
         peer.send("un\n").expect("un\n")
-        assert client.signal("Message")[3:] == ["S", 0, client_greeting()]
+        assert client.signal("Message")[3:] == ["S", 0, GREETING_TEXT]
         assert client.signal("Message")[3:] == ["C", 1, "un"]
         # Broadcast: for who did not ask too, if they may receive it.
         assert idle.signal()[:2] == ["Opened", number]
@@ -120,11 +121,6 @@ def test_signals_while_somebody_is_subscribed(bus, managed, daemon):
         # The last one goes without a word: nobody is told anything any more.
         subscriber.close()
         wait_until(lambda: is_quiet(client, peer), "nobody is subscribed")
-
-
-def client_greeting():
-    from daemon_tools import GREETING_TEXT
-    return GREETING_TEXT
 
 
 def is_quiet(client, peer):
@@ -140,6 +136,8 @@ def is_quiet(client, peer):
 def test_monitor(bus, managed, daemon):
     with subprocess.Popen(["busctl", f"--address={bus.address}", "--json=short", "monitor", NAME],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as monitor:
+        patience = threading.Timer(PATIENCE, monitor.kill)
+        patience.start()
         assert b"Monitoring" in monitor.stderr.readline()
         with bus.connect() as client:
             client.call("Subscribe")
@@ -147,6 +145,7 @@ def test_monitor(bus, managed, daemon):
             while json.loads(monitor.stdout.readline()).get("member") != "Opened":
                 pass
         monitor.kill()
+        patience.cancel()
 
 
 # Who may.
