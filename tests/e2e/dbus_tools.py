@@ -254,8 +254,16 @@ class TestBus:
         self.process = subprocess.Popen(
             ["dbus-daemon", f"--config-file={self.config}", "--nofork", "--nopidfile"],
             stdin=subprocess.DEVNULL)
-        wait_until(self.path.exists, "the bus")
+        wait_until(self.is_there, "the bus")
         return self
+
+    def is_there(self):
+        """Whether one can connect: between its bind() and its listen() one can't."""
+        try:
+            self.connect().close()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
     def stop(self):
         self.process.kill()
