@@ -24,8 +24,8 @@
 #include "respond/registry.h"
 
 /* Descriptors that are not clients': the listening sockets, the journal, the loops' own, the bus
- * and those who control the daemon, the operator channel. */
-#define DESCRIPTORS_KEPT 128
+ * and those who control the daemon (4 each), the operator channel. */
+#define DESCRIPTORS_KEPT 256
 
 void service_complain(const struct report *report)
 {

@@ -153,10 +153,11 @@ static const struct {
 	 "x.ini:3: unknown key 'farewel' in [dialogue] (did you mean 'farewell'?)", 1, 2, 2},
 	{"[dialogue]\nresponder = probe\nfarewel = x\n[probe]\nfault = x\n",
 	 "x.ini:3: unknown key 'farewel' in [dialogue] (did you mean 'farewell'?)", 2, 1, 0},
+	/* Also where no face has it: conversations can be given to it. */
 	{"[probe]\nanswer = x\nother = x\n[probe]\nanswer = y\n",
-	 "x.ini:5: duplicate key 'answer' in [probe] (it is on line 2 already)", 1, 0, 0},
+	 "x.ini:5: duplicate key 'answer' in [probe] (it is on line 2 already)", 2, 1, 1},
 	{"[dialogue]\nresponder = prob\n",
-	 "x.ini:2: responder is one of echo, probe, not 'prob' (did you mean 'probe'?)", 1, 0, 0},
+	 "x.ini:2: responder is one of echo, probe, not 'prob' (did you mean 'probe'?)", 1, 1, 1},
 };
 
 static void faults_of_responders_are_told(void **state)
