@@ -14,8 +14,9 @@
 /*
  * Suspends TURN's responder and opens that named NAME over it. Returns 0, and TURN is to be
  * committed; -EALREADY (it has the word, or somebody is suspended already), -ESRCH (there is none
- * of that name), -ENOSPC (the two states don't fit side by side), or what its open() said: then
- * TURN must not be committed.
+ * of that name), -EBUSY (the present one has more than its state, which can't be suspended),
+ * -ENOSPC (the two states don't fit side by side), or what its open() said: then TURN must not be
+ * committed.
  */
 int switch_take(struct turn *turn, const char *name);
 

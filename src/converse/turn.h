@@ -80,9 +80,9 @@ int turn_respond(struct turn *turn, const char *message, size_t length);
 int turn_wake(struct turn *turn, enum marcel_wake reason);
 
 /*
- * Lets the responder take up the state that another process left, whatever its version / bring it
- * up to date for another process. Both must exist. Return 0 or a negative errno; TURN is to be
- * committed after 0 only.
+ * Lets the responder, and who is suspended, take up the state that another process left, whatever
+ * its version / lets the responder, which must have save(), bring it up to date for another
+ * process. Return 0 or a negative errno; TURN is to be committed after 0 only.
  */
 int turn_restore(struct turn *turn);
 int turn_save(struct turn *turn);

@@ -10,8 +10,8 @@
  * NOTE ON THE WATCHED PART. It is filled by the main thread when a conversation begins or is
  * resumed, changed by the conversation's thread, and emptied by the main thread before that thread
  * is joined, always under its lock; so whoever holds the lock and sees that it is live may also
- * wake the thread (wire.h). It belongs to this process: after a restart only the end of the
- * dialogue, for watch_past(), is gone.
+ * wake the thread (wire.h). It belongs to this process: after a restart what was said last, for
+ * watch_past(), and the sums begin anew, and wishes that were not answered are gone.
  */
 #pragma once
 
@@ -112,14 +112,13 @@ struct watch_sums {
 struct watch;
 
 /*
- * Makes a watch over CAPACITY slots. EVENT becomes an eventfd that is readable when the queue or
- * the answers are not empty. Returns 0 or a negative errno. Main thread; watch_free() when no
- * thread uses it any more. watch_free(NULL) is allowed.
+ * Makes a watch over CAPACITY slots. Returns 0 or a negative errno. Main thread; watch_free() when
+ * no thread uses it any more. watch_free(NULL) is allowed.
  */
 int watch_new(uint32_t capacity, struct watch **ret_watch);
 void watch_free(struct watch *watch);
 
-/* The eventfd; owned by WATCH. Any thread. */
+/* An eventfd that is readable while there are events or answers; owned by WATCH. Any thread. */
 int watch_fd(const struct watch *watch);
 
 /* Whether what was said last is kept for watch_past(); at first: no. Main thread. */

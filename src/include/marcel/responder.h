@@ -13,7 +13,18 @@
  *
  * Errors are negative errno values. A responder that returns one from open(), greet(), respond() or
  * wake() ends that conversation, politely, and the journal names the error; nothing else is
- * touched. Replies put into the sink before are still sent.
+ * touched. Replies put into the sink before are still sent. Only when a conversation was to be
+ * taken from another responder does a failure of open() cost nothing but that: the other one goes
+ * on.
+ *
+ * A conversation may go from one responder to another in its middle. Given to one, by MARCEL_GIVE
+ * or from outside, the one before is closed, the new one is opened, and greets if it has a greet()
+ * of its own. Taken by one, the one before is suspended: its state, framing and timer are kept, and
+ * only restore() and close() are called; the new one is opened over it and doesn't greet. Given
+ * back, the suspended one goes on where it stood, and learns nothing of what was said meanwhile. A
+ * responder that uses `local`, wake_fd or the pad can't be suspended. Each of these is part of a
+ * turn. So if the process dies before that turn is in force, the responder that was to go, and may
+ * have been closed already, goes on: restore() is called for it.
  */
 #pragma once
 
@@ -74,7 +85,9 @@ enum marcel_verdict {
 	MARCEL_GIVE = 5,     /* send what was said, then let the responder that give_to names go on:
 			      * the one that was suspended when this one took the conversation, in
 			      * its middle, or another one from its beginning. If there is none of
-			      * that name, it is as MARCEL_CONTINUE, and the journal says so */
+			      * that name, it has the word already, or there is no room for its
+			      * state, it is as MARCEL_CONTINUE, and the journal says so; likewise,
+			      * without a word, if greet() wants it that was just given to */
 };
 
 /* How bytes become messages, if a responder wants to say that itself. */
@@ -147,19 +160,21 @@ struct marcel_conversation {
 	void *state;  /* state_size bytes of the responder's own */
 	size_t state_size;
 	uint64_t number;      /* unique on this host while it is up */
-	uint64_t turn;        /* messages so far, this one included; 0 in open() and greet() */
+	uint64_t turn;        /* messages so far, this one included; 0 in open() and greet(), unless
+			       * it goes on with another responder's conversation */
 	const char *peer;     /* the client's address, such as "127.0.0.1:4711" */
 	const char *listener; /* the name of the socket it came in by */
 	uint64_t wake_at; /* out: CLOCK_MONOTONIC microseconds at which to call wake(); 0: never.
 			   * Kept from call to call. */
 
 	/* More that is kept from call to call, and that a responder may change. */
-	struct marcel_framing framing; /* how the next message is found; zero in open(), and for the
-					* greeting as set there */
+	struct marcel_framing framing; /* how the next message is found; zero in open(), or what the
+					* responder has set from which the conversation is taken;
+					* for the greeting as set there */
 	bool holds;     /* no message is wanted now: respond() is not called before a call of wake()
 			 * has changed it. Time, stop and a broken connection come all the same */
 	bool owns_end;  /* end words and empty messages are messages like others */
-	bool early;     /* the client is not to speak before the greeting: WAKE_EARLY is wanted */
+	bool early;     /* the client is not to speak while this one holds: WAKE_EARLY is wanted */
 	bool continues; /* the next message belongs to the turn of this one and is not counted */
 	size_t state_used; /* so many bytes of the state matter, at most state_size: the others are
 			    * not kept. state_begin in open() */
@@ -195,7 +210,7 @@ struct marcel_conversation {
 	/*
 	 * MARCEL_PAD_SIZE bytes that are kept like the state, beyond the process, but not committed
 	 * with a turn: what is written there is there at once, whatever becomes of the turn. Not
-	 * zeroed in open(). Who uses it sets uses_pad in open().
+	 * zeroed in open(). Who uses it sets uses_pad in open(). NULL for who is suspended.
 	 */
 	void *pad;
 	bool uses_pad; /* kept from call to call, and beyond the process */
@@ -221,10 +236,10 @@ enum marcel_wake {
 
 /* An order that an operator gives to the responder of a conversation. */
 struct marcel_order {
-	uint64_t turn; /* only while this turn is open, and as an answer to it alone; 0: any */
-	const char
-		*line; /* as in a line of the operator channel: text, or "/..." (marcel-operator(7))
-			*/
+	/* Only while this turn is open, and as an answer to it alone: LINE is said as it is then.
+	 * 0: LINE is as in the operator channel, text or "/..." (marcel-operator(7)). */
+	uint64_t turn;
+	const char *line;
 	size_t length;
 };
 
@@ -262,7 +277,8 @@ struct marcel_responder_ops {
 	 */
 	void (*unload)(void *shared);
 
-	/* Begins a conversation: fills the state. Returns 0 or a negative errno. May be NULL. */
+	/* Begins a conversation, or goes on with one that another responder had: fills the state.
+	 * Returns 0 or a negative errno. May be NULL. */
 	int (*open)(struct marcel_conversation *conversation);
 
 	/*
@@ -351,7 +367,8 @@ struct marcel_responder_ops {
 
 	/*
 	 * The conversation is over, or goes on with another responder; conversation->reason says
-	 * which. If the process dies in this call, the next one calls it again. May be NULL.
+	 * which. If the process dies in this call, the next one calls it again if it is over,
+	 * without restore() (local is NULL, wake_fd -1), else restore(). May be NULL.
 	 */
 	void (*close)(struct marcel_conversation *conversation);
 };
