@@ -280,7 +280,7 @@ static void turn_round(void)
 		 clock_poll_msec(clock_left(due, clock_now()))) < 0)
 		return;
 	if (polls[0].revents != 0)
-		(void)read(channel.wake, &count, sizeof(count));
+		(void)!read(channel.wake, &count, sizeof(count));
 	if (polls[1].revents != 0)
 		take_notices();
 	if (polls[2].revents != 0)
@@ -308,7 +308,7 @@ void channel_wake(void)
 	const uint64_t one = 1;
 
 	if (channel.wake >= 0)
-		(void)write(channel.wake, &one, sizeof(one));
+		(void)!write(channel.wake, &one, sizeof(one));
 }
 
 static void start_thread(void)
