@@ -121,7 +121,7 @@ def test_a_reload_without_descriptors(marceld):
 
 @prlimit
 def test_the_soft_limit_is_raised(marceld):
-    server = marceld(QUIET, prefix=["prlimit", "--nofile=64:400"])
+    server = marceld(QUIET, prefix=["prlimit", "--nofile=64:1000"])
     peers = [server.connect() for _ in range(200)]
     serves(peers)
     assert not server.records("shortage")
