@@ -24,6 +24,7 @@ struct watch_ring {
 struct wish_node {
 	struct wish wish;
 	int result;
+	uint64_t after; /* an answer: the queue's end when it was given */
 	struct wish_node *next;
 };
 

@@ -168,6 +168,7 @@ static void answer(struct watch *watch, struct wish_node *node, int result)
 	node->result = result;
 	node->next = NULL;
 	lock_take(&watch->lock);
+	node->after = watch->queue.end;
 	while (*end != NULL)
 		end = &(*end)->next;
 	*end = node;
@@ -531,13 +532,15 @@ void watch_listen(struct watch *watch, bool listen)
 	lock_drop(&watch->lock);
 }
 
-/* Takes the oldest answer out; NULL when there is none. Its lock is held. */
+/* Takes the oldest answer out, if all that happened before it is told; NULL when there is none.
+ * What happens after it doesn't put it off, however much that is. Its lock is held. */
 static struct wish_node *take_answer(struct watch *watch)
 {
 	struct wish_node *node = watch->answers;
 
-	if (node != NULL)
-		watch->answers = node->next;
+	if (node == NULL || node->after > watch->queue.begin)
+		return NULL;
+	watch->answers = node->next;
 	return node;
 }
 
@@ -552,9 +555,10 @@ int watch_next(struct watch *watch, struct watch_event *ret_event, char text[WAT
 	*ret_dropped = watch->dropped;
 	watch->dropped_ever += watch->dropped;
 	watch->dropped = 0;
-	if (watch->queue.bytes != NULL && queue_take(&watch->queue, ret_event, text))
+	node = take_answer(watch);
+	if (node == NULL && watch->queue.bytes != NULL &&
+	    queue_take(&watch->queue, ret_event, text))
 		r = 1;
-	node = r == 0 ? take_answer(watch) : NULL;
 	if (r == 0 && node == NULL)
 		(void)!read(watch->event, &count, sizeof(count));
 	lock_drop(&watch->lock);

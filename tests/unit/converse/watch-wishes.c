@@ -125,6 +125,24 @@ static void test_events_before_answers(void **state)
 	must_be_quiet(s);
 }
 
+/* What happens after a wish was answered doesn't put the answer off. */
+static void test_answers_before_what_comes_later(void **state)
+{
+	struct set *s = *state;
+	struct wish wish = {.kind = WISH_CLOSE, .ticket = 9};
+
+	come(s, 0, false);
+	watch_listen(s->watch, true);
+	says(s, 0, MARCEL_CLIENT, 1, "before");
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &wish), 0);
+	serve(s, 0, 0);
+	says(s, 0, MARCEL_CLIENT, 2, "after");
+	must_be(s, WATCH_SAID, 0, "before");
+	must_be_done(s, 9, 0);
+	must_be(s, WATCH_SAID, 0, "after");
+	must_be_quiet(s);
+}
+
 /*
  * Together: each slot has one conversation after another, with a thread that talks as fast as it
  * can and does what is wished; one thread looks, wishes and reads; and this one lets conversations
@@ -329,6 +347,7 @@ int main(void)
 		TEST(test_wishes),
 		TEST(test_too_many_wishes),
 		TEST(test_events_before_answers),
+		TEST(test_answers_before_what_comes_later),
 		TEST(test_together),
 	};
 
