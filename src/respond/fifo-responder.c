@@ -332,8 +332,8 @@ static int fifo_restore(struct marcel_conversation *conversation, uint32_t versi
 	return 0;
 }
 
-/* What waited in the queue is refused with WORD. */
-static void refuse_queue(const struct fifo_call *call, const char *word)
+/* What waited in the queue is refused with WORD; what had only begun there, as unfinished. */
+static void refuse_queue(struct fifo_call *call, const char *word)
 {
 	const struct marcel_conversation *conversation = call->conversation;
 	uint64_t taken = call->state->taken;
@@ -344,6 +344,7 @@ static void refuse_queue(const struct fifo_call *call, const char *word)
 		return;
 	while (pad_next(conversation->pad, taken, line, &length, &taken))
 		fifo_refuse(call, 0, word, line, length);
+	pad_expire(conversation->pad, USEC_NEVER, refused, call);
 }
 
 static void fifo_close(struct marcel_conversation *conversation)

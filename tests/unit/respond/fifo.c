@@ -238,6 +238,15 @@ static void test_unfinished(void **state)
 	assert_int_equal(fake.c.wake_at, 0);
 }
 
+/* The end comes before that of a line. */
+static void test_unfinished_at_the_end(void **state)
+{
+	(void)state;
+	assert_int_equal(fake_write("whole\nbegun"), 1);
+	fake_close("stop", NULL);
+	fake_expect("refused no-conversation: whole\nrefused unfinished: begun\nclose stop\n");
+}
+
 /* While the client doesn't read there are no turns; orders are taken in, and refused, all the
  * same. */
 static void test_full(void **state)
@@ -451,13 +460,17 @@ static void test_settings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_answers),    TEST(test_turns),        TEST(test_one_a_turn),
-		TEST(test_refused),    TEST(test_slashes),      TEST(test_absent),
-		TEST(test_not_absent), TEST(test_never_absent), TEST(test_unfinished),
-		TEST(test_full),       TEST(test_no_room),      TEST(test_order),
-		TEST(test_restore),    TEST(test_died),         TEST(test_restore_broken),
-		TEST(test_no_place),   TEST(test_ends),         TEST(test_ends_absent),
-		TEST(test_said),       TEST(test_settings),
+		TEST(test_answers),     TEST(test_turns),
+		TEST(test_one_a_turn),  TEST(test_refused),
+		TEST(test_slashes),     TEST(test_absent),
+		TEST(test_not_absent),  TEST(test_never_absent),
+		TEST(test_unfinished),  TEST(test_unfinished_at_the_end),
+		TEST(test_full),        TEST(test_no_room),
+		TEST(test_order),       TEST(test_restore),
+		TEST(test_died),        TEST(test_restore_broken),
+		TEST(test_no_place),    TEST(test_ends),
+		TEST(test_ends_absent), TEST(test_said),
+		TEST(test_settings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
