@@ -15,16 +15,12 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/i18n.h"
 #include "marcelctl/desk-text.h"
 #include "marcelctl/desk.h"
@@ -35,8 +31,6 @@
 #define ROWS_LEAST    6
 #define COLUMNS_LEAST 24
 #define TWO_PANES     60 /* columns */
-#define WITH_PREVIEW  48 /* columns of the list */
-#define PEER_COLUMNS  21
 
 static SCREEN *screen;
 static bool coloured;
@@ -156,6 +150,7 @@ unsigned desk_view_put(int y, int x, unsigned columns, const char *text, size_t 
 {
 	wchar_t wide[512];
 	unsigned used = 0;
+	unsigned before = 0; /* columns of what has been written already */
 	size_t at = 0;
 	size_t n = 0;
 
@@ -177,19 +172,17 @@ unsigned desk_view_put(int y, int x, unsigned columns, const char *text, size_t 
 		at = next;
 		used += taken;
 		if (n > sizeof(wide) / sizeof(wide[0]) / 2) {
-			(void)mvaddnwstr(y, x, wide, (int)n);
-			x += (int)used;
-			columns -= used;
-			used = 0;
+			(void)mvaddnwstr(y, x + (int)before, wide, (int)n);
+			before = used;
 			n = 0;
 		}
 	}
 	if (n > 0)
-		(void)mvaddnwstr(y, x, wide, (int)n);
+		(void)mvaddnwstr(y, x + (int)before, wide, (int)n);
 	return used;
 }
 
-static unsigned put_string(int y, int x, int columns, const char *text)
+unsigned desk_view_string(int y, int x, int columns, const char *text)
 {
 	return columns > 0 ? desk_view_put(y, x, (unsigned)columns, text, strlen(text)) : 0;
 }
@@ -226,117 +219,11 @@ struct desk_pane desk_view_pane(const struct desk *desk)
 				  .columns = (unsigned)(COLS - x)};
 }
 
-/* A bar of COLUMNS with TEXT in it. */
-static void draw_bar(int y, int x, int columns, const char *text)
+void desk_view_bar(int y, int x, int columns, const char *text)
 {
 	desk_view_look(LOOK_BAR);
 	(void)mvhline(y, x, ' ', columns);
-	(void)put_string(y, x + 1, columns - 1, text);
-	desk_view_look(LOOK_PLAIN);
-}
-
-/* Who answers in TALK, in few columns. */
-static const char *who_answers(const struct desk_talk *talk)
-{
-	if (talk->ended)
-		return _("ended");
-	return desk_talk_held(talk) ? _("you") : desk_talk_speaker(talk);
-}
-
-/* The columns of the largest number. */
-static int number_columns(const struct desk_model *model)
-{
-	uint64_t number = model->talks[model->count - 1]->number;
-	int columns = 1;
-
-	while (number > 9) {
-		number /= 10;
-		columns++;
-	}
-	return columns > 2 ? columns : 2;
-}
-
-/* What was said last, as far as it is known. */
-static void draw_preview(const struct desk_talk *talk, int y, int x, int columns)
-{
-	size_t at = talk->count;
-
-	while (at > 0 && talk->lines[at - 1].who == '-')
-		at--;
-	if (at == 0)
-		return;
-	x += (int)put_string(y, x, columns, talk->lines[at - 1].who == 'C' ? "C> " : "S> ");
-	(void)put_string(y, x, columns - 3, talk->lines[at - 1].text);
-}
-
-/*
- * One talk of the list: which is open, whether there is something unread, number, peer, who
- * answers, and how long it has waited.
- */
-static void draw_entry(const struct desk *desk, const struct desk_talk *talk, int y, int columns)
-{
-	const bool open = talk->number == desk->open;
-	const char *peer = talk->peer;
-	char number[32];
-	char age[32] = "";
-	size_t cut;
-	int width;
-	int x;
-
-	if (talk->waiting != 0)
-		(void)desk_age(age, sizeof(age), talk->waiting_since, clock_realtime());
-	desk_view_look(open && desk->focus == FOCUS_LIST ? LOOK_BAR
-		       : talk->waiting != 0              ? LOOK_WAITING
-		       : talk->ended                     ? LOOK_NOTE
-							 : LOOK_PLAIN);
-	(void)mvhline(y, 0, ' ', columns);
-	if (open)
-		(void)mvaddnwstr(y, 0, L"▸", 1);
-	if (talk->unread > 0)
-		(void)mvaddnwstr(y, 1, L"●", 1);
-	x = 2 + number_columns(&desk->model);
-	(void)snprintf(number, sizeof(number), "%" PRIu64, talk->number);
-	(void)put_string(y, x - (int)strlen(number), (int)strlen(number), number);
-	x++;
-	/* From the right: the age, who answers; the peer has the rest, and its end tells more. */
-	(void)put_string(y, columns - (int)strlen(age) - 1, (int)strlen(age), age);
-	(void)put_string(y, columns - 11, 6, who_answers(talk));
-	width = columns - x - 12;
-	if (width < 4)
-		return;
-	if (columns >= WITH_PREVIEW) {
-		draw_preview(talk, y, x + PEER_COLUMNS + 1, width - PEER_COLUMNS - 1);
-		width = PEER_COLUMNS;
-	}
-	cut = desk_fit_end(peer, strlen(peer), (unsigned)width);
-	if (cut > 0) {
-		cut = desk_fit_end(peer, strlen(peer), (unsigned)width - 1);
-		(void)mvaddnwstr(y, x++, L"…", 1);
-		width--;
-	}
-	(void)put_string(y, x, width, peer + cut);
-}
-
-static void draw_list(struct desk *desk, int columns)
-{
-	const struct desk_model *model = &desk->model;
-	const size_t rows = (size_t)LINES - 4;
-	const size_t place = desk_model_place(model, desk->open);
-	char title[128];
-
-	(void)snprintf(title, sizeof(title), _("Conversations: %zu"), model->count);
-	draw_bar(0, 0, columns, title);
-	if (place < desk->list_top)
-		desk->list_top = place;
-	if (place >= desk->list_top + rows)
-		desk->list_top = place - rows + 1;
-	if (desk->list_top + rows > model->count)
-		desk->list_top = model->count > rows ? model->count - rows : 0;
-	for (size_t i = 0; i < rows && desk->list_top + i < model->count; i++)
-		draw_entry(desk, model->order[desk->list_top + i], (int)i + 1, columns);
-	desk_view_look(LOOK_NOTE);
-	if (model->count == 0)
-		(void)put_string(1, 1, columns - 1, _("nobody is here yet"));
+	(void)desk_view_string(y, x + 1, columns - 1, text);
 	desk_view_look(LOOK_PLAIN);
 }
 
@@ -362,7 +249,7 @@ static void draw_title(const struct desk_talk *talk, const struct desk_pane *pan
 		(void)snprintf(title, sizeof(title), "%" PRIu64 "  %s  %s  %s", talk->number,
 			       talk->peer, who, talk->listener);
 	}
-	draw_bar(0, pane->x, (int)pane->columns, title);
+	desk_view_bar(0, pane->x, (int)pane->columns, title);
 }
 
 static void draw_help(size_t top)
@@ -390,16 +277,16 @@ static void draw_help(size_t top)
 	const size_t n = sizeof(keys) / sizeof(keys[0]);
 	const int text = COLS >= TWO_PANES ? 22 : 0;
 
-	draw_bar(0, 0, COLS, _("The keys of the desk"));
+	desk_view_bar(0, 0, COLS, _("The keys of the desk"));
 	for (size_t i = 0; top + i < n && (int)i < LINES - 4; i++) {
 		const int y = (int)i + 1;
 		int x = 1;
 
 		desk_view_look(LOOK_WAITING);
-		x += (int)put_string(y, x, COLS - 1, keys[top + i][0]);
+		x += (int)desk_view_string(y, x, COLS - 1, keys[top + i][0]);
 		desk_view_look(LOOK_PLAIN);
 		x = text > 0 ? text : x + 1;
-		(void)put_string(y, x, COLS - x, _(keys[top + i][1]));
+		(void)desk_view_string(y, x, COLS - x, _(keys[top + i][1]));
 	}
 }
 
@@ -418,10 +305,10 @@ static void draw_status(const struct desk *desk)
 		text = _("connected to marceld");
 	desk_view_look(desk->status[0] != '\0' || !up ? LOOK_TROUBLE : LOOK_BAR);
 	(void)mvhline(LINES - 3, 0, ' ', COLS);
-	(void)put_string(LINES - 3, 1, COLS - wide - 1, text);
+	(void)desk_view_string(LINES - 3, 1, COLS - wide - 1, text);
 	desk_view_look(LOOK_BAR);
 	(void)mvhline(LINES - 3, COLS - wide, ' ', wide);
-	(void)put_string(LINES - 3, COLS - wide + 1, wide - 1, right);
+	(void)desk_view_string(LINES - 3, COLS - wide + 1, wide - 1, right);
 	desk_view_look(LOOK_PLAIN);
 }
 
@@ -502,13 +389,13 @@ static void draw_input(const struct desk *desk, const struct desk_talk *talk, in
 	make_prompt(desk, talk, prompt, sizeof(prompt));
 	(void)mvhline(y, 0, ' ', COLS);
 	desk_view_look(asks ? LOOK_WAITING : LOOK_SERVER);
-	x = (int)put_string(y, 0, COLS - 8, prompt);
+	x = (int)desk_view_string(y, 0, COLS - 8, prompt);
 	desk_view_look(LOOK_PLAIN);
 	cursor = desk_edit_window(edit, (unsigned)(COLS - x), &first);
 	*ret_x = x + (int)cursor;
 	if (edit->length == 0 && !asks) {
 		desk_view_look(LOOK_NOTE);
-		(void)put_string(y, x, COLS - x, hint_of(talk));
+		(void)desk_view_string(y, x, COLS - x, hint_of(talk));
 		desk_view_look(LOOK_PLAIN);
 	}
 	/* Line ends are shown; they come from pasting. */
@@ -541,14 +428,14 @@ static void draw_keys(const struct desk *desk, const struct desk_talk *talk)
 			 "quit");
 	desk_view_look(LOOK_NOTE);
 	(void)mvhline(LINES - 1, 0, ' ', COLS);
-	(void)put_string(LINES - 1, 0, COLS, text);
+	(void)desk_view_string(LINES - 1, 0, COLS, text);
 	desk_view_look(LOOK_PLAIN);
 }
 
 static void draw_small(void)
 {
 	(void)erase();
-	(void)put_string(0, 0, COLS, _("too small"));
+	(void)desk_view_string(0, 0, COLS, _("too small"));
 	(void)refresh();
 }
 
@@ -556,10 +443,10 @@ static void draw_panes(struct desk *desk, const struct desk_talk *talk,
 		       const struct desk_pane *pane)
 {
 	if (desk_view_shows_list(desk))
-		draw_list(desk, (int)list_columns());
+		desk_list_draw(desk, (int)list_columns());
 	if (COLS >= TWO_PANES) {
 		(void)mvvline_set(1, pane->x - 1, WACS_VLINE, (int)pane->rows);
-		draw_bar(0, pane->x - 1, 1, "");
+		desk_view_bar(0, pane->x - 1, 1, "");
 	}
 	if (!desk_view_shows_dialogue(desk))
 		return;

@@ -1,7 +1,7 @@
 /*
  * The desk as its own files see it: what is known (model), where it comes from (link), what is on
  * the screen and what is being asked. desk.c has the loop, desk-keys.c reads keys, desk-act.c does
- * what they mean, desk-view.c and desk-dialogue.c draw. Main thread.
+ * what they mean, desk-view.c and desk-dialogue.c draw, with desk-list.c. Main thread.
  */
 #pragma once
 
@@ -135,6 +135,12 @@ void desk_view_look(enum desk_look look);
 /* Writes what of TEXT fits into COLUMNS at row Y, column X. Returns how many it took. */
 unsigned desk_view_put(int y, int x, unsigned columns, const char *text, size_t length);
 
+/* The same for a string; COLUMNS may be negative, too. */
+unsigned desk_view_string(int y, int x, int columns, const char *text);
+
+/* A bar of COLUMNS with TEXT in it. */
+void desk_view_bar(int y, int x, int columns, const char *text);
+
 /* A part of the screen. */
 struct desk_pane {
 	int y;
@@ -145,6 +151,9 @@ struct desk_pane {
 
 /* The part that shows the dialogue, or would; 0 rows: the window is too small. */
 struct desk_pane desk_view_pane(const struct desk *desk);
+
+/* desk-list.c: draws the list at the left, so many COLUMNS wide. */
+void desk_list_draw(struct desk *desk, int columns);
 
 /* desk-dialogue.c. Draws the dialogue of TALK; brings desk->scrolled into its bounds. */
 void desk_dialogue_draw(struct desk *desk, const struct desk_talk *talk,
