@@ -138,7 +138,7 @@ def test_on_a_terminal(house):
     desk = house.desk("--plain")
     desk.wait("C> Bonjour\nS>").type("été 漢x").press("BSpace", "Enter")
     peer.expect("été 漢\n").send("two\n")
-    desk.wait("C> two\nS>").type("half")
+    desk.wait("C> two\nS>").type("half").wait("S> half")
     # What another one answers breaks the line off.
     house.ctl("say", "1", "faster")
     peer.expect("faster\n").send("three\n")
