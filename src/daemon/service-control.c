@@ -79,44 +79,51 @@ int service_watch(struct service *service)
 	return 0;
 }
 
-/* What the control shows of the daemon; the arrays are the caller's to free. */
-static int gather_facts(const struct service *service, struct control_facts *facts)
+/* What the control shows of the daemon, and the lists that it points to. */
+struct gathered {
+	struct control_facts facts;
+	const char **addresses;
+	const char **responders;
+};
+
+/* What the lists hold is not theirs. */
+static void free_gathered(struct gathered *gathered)
+{
+	free(gathered->addresses);
+	free(gathered->responders);
+}
+
+/* Returns 0 and *RET_GATHERED, to be freed by free_gathered(), or -ENOMEM. */
+static int gather_facts(const struct service *service, struct gathered *ret_gathered)
 {
 	const struct listeners *listeners = &service->listeners;
 	const struct marcel_loaded *loaded = service->config->loaded;
 	const struct marcel_loaded *fifo = config_loaded(service->config, "fifo");
-	const char **addresses = calloc(listeners->count + 1, sizeof(*addresses));
-	const char **responders;
+	struct gathered made;
 	size_t n = 0;
 
 	while (loaded[n].ops != NULL)
 		n++;
-	responders = calloc(n + 1, sizeof(*responders));
-	if (addresses == NULL || responders == NULL) {
-		free(addresses);
-		free(responders);
+	made.addresses = calloc(listeners->count + 1, sizeof(*made.addresses));
+	made.responders = calloc(n + 1, sizeof(*made.responders));
+	if (made.addresses == NULL || made.responders == NULL) {
+		free_gathered(&made);
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < listeners->count; i++)
-		addresses[i] = listeners->items[i].address;
+		made.addresses[i] = listeners->items[i].address;
 	for (size_t i = 0; i < n; i++)
-		responders[i] = loaded[i].ops->name;
-	*facts = (struct control_facts){
+		made.responders[i] = loaded[i].ops->name;
+	made.facts = (struct control_facts){
 		.version = MARCEL_VERSION,
 		.configuration = service->config->file != NULL ? service->config->file : "",
 		.operator_directory = fifo != NULL ? fifo_directory(fifo->shared) : "",
-		.listeners = addresses,
-		.responders = responders,
+		.listeners = made.addresses,
+		.responders = made.responders,
 		.started = service->began,
 	};
+	*ret_gathered = made;
 	return 0;
-}
-
-/* The arrays of FACTS belong to gather_facts(); what they hold does not. */
-static void free_facts(struct control_facts *facts)
-{
-	free((void *)(uintptr_t)facts->listeners);
-	free((void *)(uintptr_t)facts->responders);
 }
 
 /* Wakes the main thread, which then calls on_reload_wanted(). The control's thread. */
@@ -148,14 +155,13 @@ static int on_reload_wanted(sd_event_source *source, int fd, uint32_t events, vo
 
 int service_start_control(struct service *service)
 {
-	auto_free char *path = socket_path(service);
 	const struct control_hooks hooks = {.reload = ask_for_reload, .context = service};
 	struct control_places places = {
-		.socket = path,
 		.bus = service->handover.enabled,
 		.expected = strcmp(wanted(service), "auto") != 0,
 	};
-	struct control_facts facts;
+	struct gathered gathered;
+	char *path;
 	int r;
 
 	if (service->watch == NULL)
@@ -166,27 +172,30 @@ int service_start_control(struct service *service)
 	r = sd_event_add_io(service->loop, NULL, service->reload_wanted, EPOLLIN, on_reload_wanted,
 			    service);
 	if (r >= 0)
-		r = gather_facts(service, &facts);
+		r = gather_facts(service, &gathered);
 	if (r < 0)
 		return r;
-	places.group_directory = facts.operator_directory;
-	r = control_start(service->watch, &places, &facts, &hooks, &service->control);
-	free_facts(&facts);
+	path = socket_path(service);
+	places.socket = path;
+	places.group_directory = gathered.facts.operator_directory;
+	r = control_start(service->watch, &places, &gathered.facts, &hooks, &service->control);
+	free(path);
+	free_gathered(&gathered);
 	return r;
 }
 
 void service_tell_reloaded(struct service *service, int result, const char *text)
 {
-	struct control_facts facts;
+	struct gathered gathered;
 
 	if (service->control == NULL)
 		return;
-	if (gather_facts(service, &facts) < 0) {
+	if (gather_facts(service, &gathered) < 0) {
 		control_reloaded(service->control, result, text, NULL);
 		return;
 	}
-	control_reloaded(service->control, result, text, &facts);
-	free_facts(&facts);
+	control_reloaded(service->control, result, text, &gathered.facts);
+	free_gathered(&gathered);
 }
 
 void service_stop_control(struct service *service)
