@@ -10,9 +10,6 @@
 struct marcel_conversation turn_view(struct turn *turn);
 void turn_take_over(struct turn *turn, const struct marcel_conversation *seen);
 
-/* Lets replies look as the framing in force wants them. */
-void turn_frame_replies(struct turn *turn);
-
 /* Calls close() of who is suspended in TURN's conversation, if anybody is. */
 void turn_close_below(struct turn *turn, const char *reason);
 

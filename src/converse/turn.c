@@ -123,7 +123,8 @@ struct slot_turn *turn_amend(struct conversation *conversation)
 	return slot_next(conversation->slot.head);
 }
 
-void turn_frame_replies(struct turn *turn)
+/* Lets replies look as the framing in force wants them. */
+static void frame_replies(struct turn *turn)
 {
 	const struct framer *framer = &turn->conversation->framer;
 	const struct marcel_framing *framing = &framer->framing;
@@ -174,7 +175,7 @@ void turn_begin(struct turn *turn, struct conversation *conversation)
 				.context = turn,
 			},
 	};
-	turn_frame_replies(turn);
+	frame_replies(turn);
 }
 
 /* Sets or clears FLAG of *FLAGS. */
@@ -345,7 +346,7 @@ int turn_open(struct turn *turn)
 	turn_take_over(turn, &seen);
 	/* Here it counts at once. */
 	turn->conversation->framer.framing = turn->next->framing;
-	turn_frame_replies(turn);
+	frame_replies(turn);
 	return r;
 }
 
