@@ -109,7 +109,8 @@ static size_t pass_on_to_all(const char *line, size_t length)
 	return n;
 }
 
-void orders_route(const char *line, size_t length)
+/* Passes LENGTH bytes at LINE on, or refuses them. */
+static void route(const char *line, size_t length)
 {
 	char order[CHANNEL_LINE_MAX + 1];
 	struct address address;
@@ -173,7 +174,7 @@ static void handle(void)
 		if (length > CHANNEL_LINE_MAX && table->skipping == 0)
 			refuse("too-long", line, SHOWN_MAX);
 		else if (table->skipping == 0)
-			orders_route(line, length);
+			route(line, length);
 		table->skipping = lf == NULL;
 		h->done += length + (lf != NULL);
 		news = true;
@@ -252,7 +253,7 @@ static int open_in(void)
 static void route_line(void *context, const char *line, size_t length)
 {
 	(void)context;
-	orders_route(line, length);
+	route(line, length);
 }
 
 /* The name is gone: a new FIFO gets it. What is in the old one is passed on before. */

@@ -311,14 +311,6 @@ void place_close(struct place *place, const char *reason, bool left)
 		sweep_dying(USEC_NEVER);
 }
 
-void place_leave(struct place *place)
-{
-	/* It stays in the map, so that nothing is refused while another process goes on with it. */
-	lock_take(&channel.lock);
-	place->claimed = false;
-	lock_drop(&channel.lock);
-}
-
 /* Under the lock. */
 static void look(struct place *place)
 {

@@ -242,9 +242,6 @@ void orders_read(void);  /* it may be readable */
 usec_t orders_due(void); /* when orders_expire() is to be called */
 void orders_expire(usec_t now);
 
-/* Passes LENGTH bytes at LINE on, or refuses them. */
-void orders_route(const char *line, size_t length);
-
 /* channel-sweep.c: what is over. Of the thread, without the lock. */
 void sweep_begin(void);
 void sweep_dying(usec_t now);

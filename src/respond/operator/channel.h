@@ -73,8 +73,8 @@ struct place;
  * that FIFO was lost, and is new.
  *
  * Both tell the event: "opened", or "resumed". Return 0 and *RET_PLACE, owned by the caller until
- * place_leave() or place_close(); or -ENOMEM, -EMFILE and the like: then there is no operator for
- * it.
+ * place_close(), or to channel_close() where another process goes on with it; or -ENOMEM, -EMFILE
+ * and the like: then there is no operator for it.
  */
 int place_make(const struct place_about *about, struct place **ret_place);
 int place_find(const struct place_about *about, struct place **ret_place, bool *ret_fresh);
@@ -94,11 +94,9 @@ void place_show(struct place *place, uint64_t turn, uint64_t waiting);
  * Ends the place: a last line in `out` with REASON, `in` is unlinked, the link in waiting/ removed;
  * the directory goes after the grace time. Tells the event "closed", or "left" when the
  * conversation goes on elsewhere (LEFT; REASON is its responder's name then). What is unread in the
- * FIFO is refused with an event each. PLACE is freed. / Frees PLACE alone: another process goes on
- * with it.
+ * FIFO is refused with an event each. PLACE is freed.
  */
 void place_close(struct place *place, const char *reason, bool left);
-void place_leave(struct place *place);
 
 /* The kinds of events; their names, as they stand in `events`, are these in lower case. */
 enum channel_event {
