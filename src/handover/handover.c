@@ -37,6 +37,26 @@
  *     in between, is dropped once the next one is ready; until then each process finds them all. A
  *     conversation whose text is not there (the store was full, and the file has changed) ends
  *     politely as one whose state cannot be read.
+ * 13. Between an operator's write and the read: the line lies in a FIFO, which a vault of its own
+ *     keeps from before anybody could see its name (respond/operator/channel.h). A name that was
+ *     not made yet is made by the next process. A place whose end was not finished is one that
+ *     nobody comes for: after some minutes what is in its FIFO is refused.
+ * 14. In read(), or after it: a conversation's orders are read into its pad, where they are found
+ *     even if the thread never saw read() return (respond/operator/pad.h, note on exactly once).
+ *     The pad lies in the table and is no part of a turn. How many of its orders were carried out
+ *     is: so each counts once, with the replies that it led to, whose fate is that of 6.
+ * 15. While a line of the FIFO for all conversations is passed on: it is counted afterwards, so
+ *     that one may be passed on twice (respond/operator/channel-orders.c, note on what was read).
+ * 16. While an event is written: events come before the commit that they tell of, and the turn
+ *     happens again. So "sent" and "done" may stand there twice for one order; their numbers have
+ *     no gap.
+ * 17. While one responder follows another: who answers, and the state of who is suspended, are part
+ *     of the turn (slot.h, note on switching). If the one before was closed already and the turn is
+ *     not in force, it goes on: what its close() refused was told, and an operator finds a new FIFO
+ *     there. Of a suspended one nothing but its state is kept, so nothing else can be lost.
+ * 18. While the control is asked for something: its connections, and wishes that no thread took up,
+ *     die with the process. A wish is a turn; if that is in force it happened, though nobody told
+ *     who asked. The socket of the next process takes the place of the old one.
  *
  * A message that crashes the daemon takes only its own conversation with it: a process that finds
  * in_flight counts a crash for that slot; a committed turn resets the count, and CRASHES_MAX
