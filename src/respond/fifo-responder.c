@@ -116,6 +116,23 @@ static int take_orders(struct fifo_call *call)
 	return MARCEL_CONTINUE;
 }
 
+/* The draft goes out by itself. One that has no room in a message of the client's framing never
+ * can: it is refused, and the client waits for the operator. Returns 0 or a negative errno. */
+static int say_draft(struct fifo_call *call)
+{
+	const struct marcel_conversation *conversation = call->conversation;
+	struct fifo_state *state = call->state;
+	int r = fifo_say(call, 0, conversation->draft, conversation->draft_length);
+
+	if (r != -EMSGSIZE)
+		return r;
+	fifo_refuse(call, 0, "too-long", conversation->draft, conversation->draft_length);
+	state->flags &= ~FLAG_DRAFT;
+	if (state->absent_at == 0 && is_waited_for(state))
+		state->absent_at = fifo_absence(call);
+	return 0;
+}
+
 /* What the time brings: the draft goes out, the client is told that nobody is there. Returns 0 or a
  * negative errno. */
 static int pass_time(struct fifo_call *call)
@@ -126,11 +143,17 @@ static int pass_time(struct fifo_call *call)
 	int r = 0;
 
 	if (has_timed_draft(call) && conversation->draft_until <= call->now) {
-		r = fifo_say(call, 0, conversation->draft, conversation->draft_length);
+		r = say_draft(call);
 	} else if (state->absent_at != 0 && state->absent_at <= call->now) {
 		if (settings != NULL && settings->absent_reply[0] != '\0')
 			r = marcel_say(call->sink, settings->absent_reply,
 				       strlen(settings->absent_reply));
+		if (r == -EMSGSIZE) {
+			/* It has no room in a message of the client's framing. */
+			fifo_refuse(call, 0, "too-long", settings->absent_reply,
+				    strlen(settings->absent_reply));
+			r = 0;
+		}
 		if (r < 0)
 			return r == -ENOSPC ? 0 : r;
 		state->absent_at = 0;

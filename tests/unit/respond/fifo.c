@@ -15,6 +15,7 @@
 
 #include "operator/fake.h"
 #include "respond/echo.h"
+#include "respond/fifo-priv.h"
 
 #define ABSENT     "Personne n'est là pour l'instant ; votre message est gardé."
 #define SECONDS(n) ((n)*USEC_PER_SEC)
@@ -219,6 +220,44 @@ static void test_never_absent(void **state)
 	(void)fake_pass(SECONDS(30));
 	fake_expect("absent #1\n");
 	fake_expect_said("");
+	fifo_responder.unload(other);
+}
+
+/* What the client's framing has no room for is refused, and ends nothing. */
+static void test_wide(void **state)
+{
+	char wide[301];
+	const struct marcel_setting settings[] = {{"absent_reply", wide, 1}};
+	static const char draft[] = "refused too-long: xxx";
+	void *other;
+
+	(void)state;
+	(void)memset(wide, 'x', sizeof(wide) - 1);
+	wide[sizeof(wide) - 1] = '\0';
+	assert_int_equal(load(settings, 1, &other), 0);
+	assert_int_equal(fake_open(&fifo_responder, other), 0);
+	fake.prefix = 1;
+	ask("a");
+	fake.log[0] = '\0';
+	assert_int_equal(fake_pass(SECONDS(30)), MARCEL_CONTINUE);
+	assert_int_equal(strncmp(fake.log, draft, sizeof(draft) - 1), 0);
+	assert_non_null(strstr(fake.log, "\nabsent #1\n"));
+	assert_int_equal(fake.c.wake_at, 0);
+	fake_close("idle", NULL);
+	/* A draft; the client waits for the operator then. */
+	fake.prefix = 0;
+	assert_int_equal(fake_open(&fifo_responder, other), 0);
+	fake.c.draft = wide;
+	fake.c.draft_length = sizeof(wide) - 1;
+	fake.c.draft_until = fake_now + SECONDS(5);
+	((struct fifo_state *)(void *)fake.state)->flags = FLAG_DRAFT;
+	fake.prefix = 1;
+	ask("a");
+	fake.log[0] = '\0';
+	assert_int_equal(fake_pass(SECONDS(5)), MARCEL_CONTINUE);
+	assert_int_equal(strncmp(fake.log, draft, sizeof(draft) - 1), 0);
+	assert_int_equal(fake.c.waiting, 1);
+	assert_int_equal(fake.c.wake_at, fake_now + SECONDS(30));
 	fifo_responder.unload(other);
 }
 
@@ -460,16 +499,27 @@ static void test_settings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_answers),     TEST(test_turns),
-		TEST(test_one_a_turn),  TEST(test_refused),
-		TEST(test_slashes),     TEST(test_absent),
-		TEST(test_not_absent),  TEST(test_never_absent),
-		TEST(test_unfinished),  TEST(test_unfinished_at_the_end),
-		TEST(test_full),        TEST(test_no_room),
-		TEST(test_order),       TEST(test_restore),
-		TEST(test_died),        TEST(test_restore_broken),
-		TEST(test_no_place),    TEST(test_ends),
-		TEST(test_ends_absent), TEST(test_said),
+		TEST(test_answers),
+		TEST(test_turns),
+		TEST(test_one_a_turn),
+		TEST(test_refused),
+		TEST(test_slashes),
+		TEST(test_absent),
+		TEST(test_not_absent),
+		TEST(test_never_absent),
+		TEST(test_wide),
+		TEST(test_unfinished),
+		TEST(test_unfinished_at_the_end),
+		TEST(test_full),
+		TEST(test_no_room),
+		TEST(test_order),
+		TEST(test_restore),
+		TEST(test_died),
+		TEST(test_restore_broken),
+		TEST(test_no_place),
+		TEST(test_ends),
+		TEST(test_ends_absent),
+		TEST(test_said),
 		TEST(test_settings),
 	};
 

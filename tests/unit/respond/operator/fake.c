@@ -172,6 +172,7 @@ static struct marcel_conversation *begin(void)
 		.room = fake.room - 1,
 		.line_end = "\n",
 		.line_end_length = 1,
+		.prefix = fake.prefix,
 		.said = said,
 		.note = noted,
 		.context = &present.seen,

@@ -24,8 +24,9 @@ struct fake {
 	_Alignas(uint64_t) char pad[MARCEL_PAD_SIZE];
 	char said[8192]; /* what the client got, of the last call */
 	struct marcel_sink sink;
-	size_t room; /* of the sink */
-	int fds[2];  /* the place's FIFO */
+	size_t room;   /* of the sink */
+	size_t prefix; /* of its framing; 0: lines */
+	int fds[2];    /* the place's FIFO */
 	bool no_place;
 	char log[32768];
 };
