@@ -52,7 +52,9 @@ struct conversation {
 	pthread_t thread;       /* main thread */
 	bool resumed;           /* another process left it */
 	bool running;           /* main thread: there is a thread to join */
-	bool freezes;           /* main thread: it must stop before another process carries on */
+	_Atomic bool freezes;   /* it must stop before another process carries on; set from the
+				 * beginning, or later by its thread, never cleared */
+	bool asked_to_freeze;   /* main thread */
 	uint64_t seen_progress; /* main thread: wire_progress() when the watchdog last looked */
 
 	struct wire wire;

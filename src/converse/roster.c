@@ -232,7 +232,7 @@ static int start_thread(struct roster *roster, uint32_t index, int fd,
 	};
 	wire_init(&c->wire, fd, how->carried);
 	c->wire.peeks = roster->hooks.keep != NULL && !is_tcp(fd);
-	c->freezes = must_freeze(c);
+	atomic_store(&c->freezes, must_freeze(c));
 	stack = stacks_get(&roster->stacks, index, &stack_size);
 	watch_begin(roster->watch, c);
 	r = thread_start(&c->thread, NULL, stack, stack_size, run, c);
@@ -407,7 +407,8 @@ static bool wake_one(struct conversation *c, unsigned mail)
 static bool freeze_one(struct conversation *c, unsigned unused)
 {
 	(void)unused;
-	if (c->freezes)
+	c->asked_to_freeze = atomic_load(&c->freezes);
+	if (c->asked_to_freeze)
 		wire_wake(&c->wire, MAIL_FREEZE);
 	return false;
 }
@@ -415,7 +416,7 @@ static bool freeze_one(struct conversation *c, unsigned unused)
 static bool is_moving(struct conversation *c, unsigned unused)
 {
 	(void)unused;
-	return c->freezes;
+	return c->asked_to_freeze;
 }
 
 void roster_freeze(struct roster *roster)

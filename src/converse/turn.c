@@ -302,6 +302,10 @@ static void take_local(struct turn *turn, const struct marcel_conversation *seen
 	struct conversation *c = turn->conversation;
 
 	c->wire.side = seen->wake_fd;
+	/* What it tells others of a turn, beside the client, is told before the commit: stopped in
+	 * between in good order, it would tell it twice. */
+	if (seen->wake_fd >= 0)
+		atomic_store(&c->freezes, true);
 	c->local = seen->local;
 	if (c->waiting != seen->waiting) {
 		c->waiting = seen->waiting;

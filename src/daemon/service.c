@@ -268,6 +268,9 @@ static void finish(struct service *service)
 	bool abandoned = service->roster.live > 0;
 
 	service_stop_control(service);
+	/* Ended with the process it might leave its last line undone, and the next one repeat it.
+	 */
+	channel_rest();
 	if (abandoned)
 		roster_abandon(&service->roster);
 	if (service->stage == SERVICE_LEAVING && abandoned)

@@ -389,17 +389,23 @@ static void free_places(struct place *first)
 	}
 }
 
+void channel_rest(void)
+{
+	if (!channel.running)
+		return;
+	lock_take(&channel.lock);
+	channel.stop = true;
+	lock_drop(&channel.lock);
+	channel_wake();
+	thread_join(channel.thread);
+	channel.running = false;
+}
+
 void channel_close(void)
 {
 	struct grave *next;
 
-	if (channel.running) {
-		lock_take(&channel.lock);
-		channel.stop = true;
-		lock_drop(&channel.lock);
-		channel_wake();
-		thread_join(channel.thread);
-	}
+	channel_rest();
 	orders_close();
 	if (channel.opened) {
 		sweep_dying(USEC_NEVER);

@@ -48,6 +48,10 @@
  */
 int channel_open(const char *directory, usec_t grace, bool now);
 
+/* Ends the thread: nothing is passed on any more, and what was is counted as done. Main thread,
+ * also while conversations' threads run. */
+void channel_rest(void);
+
 /* Ends the thread and frees everything; files and what is stored stay. Main thread, when no
  * conversation's thread runs any more. */
 void channel_close(void);
