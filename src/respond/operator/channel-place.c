@@ -271,6 +271,14 @@ void place_refuse_line(void *context, const char *line, size_t length)
 	channel_tell(EVENT_REFUSED, *number, 0, "no-conversation", line, length);
 }
 
+/* Takes the name of the FIFO in DIR away. That the conversation LEFT is not in force yet: after a
+ * SIGKILL it may be here still, and check_name() wants its FIFO back. */
+static void take_name(int dir, bool left)
+{
+	if (!left || renameat(dir, NAME_IN, dir, NAME_NEW_IN) < 0)
+		(void)unlinkat(dir, NAME_IN, 0);
+}
+
 void place_close(struct place *place, const char *reason, bool left)
 {
 	auto_close int dir = -1;
@@ -289,7 +297,7 @@ void place_close(struct place *place, const char *reason, bool left)
 	if (watch >= 0)
 		(void)inotify_rm_watch(channel.inotify, watch);
 	if (dir >= 0 && fifo_is(dir, NAME_IN, place->fd))
-		(void)unlinkat(dir, NAME_IN, 0);
+		take_name(dir, left);
 	fifo_drain(place->fd, place_refuse_line, &number);
 	place_unlink_waiting(place);
 	place->oldest = 0;

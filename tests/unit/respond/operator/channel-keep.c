@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -238,6 +239,52 @@ static void test_kill(void **state)
 	carry_over(*state, leave_and_die);
 }
 
+static void on_limit(int number)
+{
+	(void)number;
+	die();
+}
+
+/* Killed while it gives the conversation away, before that is in force: at its last line in `out`,
+ * which is one byte too many. */
+static _Noreturn void give_and_die(const struct world *world)
+{
+	const struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
+	struct sigaction action = {.sa_handler = on_limit};
+	struct place *place = world_place(17);
+
+	(void)world;
+	(void)sigaction(SIGXFSZ, &action, NULL);
+	(void)setrlimit(RLIMIT_FSIZE, &none);
+	place_close(place, "script", true);
+	_exit(1);
+}
+
+static void find_given(const struct world *world)
+{
+	struct place *place = find(17, false);
+
+	assert_true(world_order(world, "conversations/17/in", "one"));
+	assert_string_equal(world_take(place), "one\n");
+	assert_int_equal(world_count(world, "events", " trouble "), 0);
+	place_close(place, "script", true);
+	world_await_path(world, "conversations/17/in", false);
+	place = world_place(17);
+	assert_true(world_order(world, "conversations/17/in", "two"));
+	assert_string_equal(world_take(place), "two\n");
+	place_close(place, "end-word", false);
+}
+
+static void test_killed_while_it_gives(void **state)
+{
+	struct world *world = *state;
+	struct store s = {.n = 0};
+
+	live(world, &s, give_and_die);
+	live(world, &s, find_given);
+	store_done(&s);
+}
+
 static void half_a_line(const struct world *world)
 {
 	auto_close int fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
@@ -458,6 +505,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_restart, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_kill, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_killed_while_it_gives, world_set_up,
+						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_half_a_line, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_unclaimed, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_lost_store, world_set_up, world_tear_down),
