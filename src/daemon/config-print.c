@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/config-priv.h"
+#include "respond/fifo-responder.h"
 
 static void print_key(const struct config_key *key, const void *base, FILE *stream)
 {
@@ -29,11 +30,20 @@ static void print_all_keys(const struct config *config, FILE *stream)
 	}
 }
 
+/* What was set for responders, but of the operator channel, which is there in any case, all. */
 static void print_responders(const struct config *config, FILE *stream)
 {
+	const struct marcel_loaded *fifo = config_loaded(config, fifo_responder.name);
+
+	if (fifo != NULL) {
+		(void)fprintf(stream, "\n[%s]\n", fifo_responder.name);
+		fifo_print(fifo->shared, stream);
+	}
 	for (size_t i = 0; i < config->n_sections; i++) {
 		const struct config_section *section = &config->sections[i];
 
+		if (section->ops == &fifo_responder)
+			continue;
 		if (section->n > 0)
 			(void)fprintf(stream, "\n[%s]\n", section->ops->name);
 		for (size_t j = 0; j < section->n; j++)

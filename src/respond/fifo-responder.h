@@ -1,6 +1,8 @@
 /* The fifo responder: a human answers, by way of FIFOs and files (operator/channel.h). */
 #pragma once
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "marcel/responder.h"
 
@@ -11,3 +13,7 @@ extern const struct marcel_responder_ops fifo_responder;
  * is. */
 const char *fifo_directory(const void *shared);
 usec_t fifo_grace(const void *shared);
+
+/* Writes all keys of [fifo] so that they can be read again, the directory as a comment unless it
+ * was set. */
+void fifo_print(const void *shared, FILE *stream);

@@ -97,6 +97,7 @@ static int set(const struct reading *reading, const struct marcel_setting *setti
 			return tell(reading, setting,
 				    _("directory in [fifo] must be an absolute path, not '%.100s'"),
 				    setting->value);
+		to->said_directory = true;
 		return set_text(&to->directory, setting->value);
 	}
 	if (strcmp(setting->name, "absent_reply") == 0)
@@ -150,6 +151,20 @@ void fifo_unload(void *shared)
 	free(settings->directory);
 	free(settings->absent_reply);
 	free(settings);
+}
+
+void fifo_print(const void *shared, FILE *stream)
+{
+	const struct fifo_settings *settings = shared;
+	char buffer[64];
+
+	(void)fprintf(stream, "%sdirectory = %s\n", settings->said_directory ? "" : ";",
+		      settings->directory);
+	(void)fprintf(stream, "absent_after = %s\n",
+		      text_format_duration(buffer, sizeof(buffer), settings->absent_after));
+	(void)fprintf(stream, "absent_reply = %s\n", settings->absent_reply);
+	(void)fprintf(stream, "grace = %s\n",
+		      text_format_duration(buffer, sizeof(buffer), settings->grace));
 }
 
 const char *fifo_directory(const void *shared)

@@ -5,11 +5,14 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/clock.h"
 #include "marcel/responder.h"
 
 struct fifo_settings {
 	char *directory;     /* an absolute path */
+	bool said_directory; /* it was set; else it follows from who starts the daemon */
 	char *absent_reply;  /* "": nothing is said */
 	usec_t absent_after; /* USEC_NEVER: never */
 	usec_t grace;

@@ -230,6 +230,7 @@ def test_the_shipped_file_says_the_defaults(ini):
     "[limits]\nconversations = 7\nper_address = 0\nrefusal = plus de place ; désolé\n",
     "[journal]\ntranscript = sizes\ntranscript_max = 100\n",
     "[server]\nlisten = 127.0.0.1:1 [::1]:2 /run/x\nbacklog = 3\nstop_timeout = 2s\n",
+    "[fifo]\ndirectory = /run/x\nabsent_after = infinity\nabsent_reply =\ngrace = 90s\n",
     "[listener a]\ngreeting = A\nidle_timeout = 1h\n"
     "[listener b c]\nfarewell = B\nconversations = 1\n",
     "\ufeff[dialogue]\r\ngreeting = windows\r\n",
@@ -241,6 +242,17 @@ def test_check_config_prints_what_it_would_read_again(ini, text):
     again = check_config(ini(first.stdout, "again.ini"))
     assert again.returncode == 0, again.stderr.decode()
     assert again.stdout == first.stdout
+
+
+def test_check_config_tells_of_the_operator_channel(ini):
+    assert effective(ini("[fifo]\nabsent_after = 90s\n")).items() >= {
+        ("fifo", "absent_after"): "1min 30s",
+        ("fifo", "absent_reply"): "Personne n'est là pour l'instant ; votre message est gardé.",
+        ("fifo", "grace"): "10min",
+    }.items()
+    # Where it is depends on who starts the daemon, so it is not for reading again unless it was set.
+    assert ("fifo", "directory") not in effective(ini(""))
+    assert effective(ini("[fifo]\ndirectory = /run/x\n"))["fifo", "directory"] == "/run/x"
 
 
 def test_values_are_carried_whole(marceld):
