@@ -21,7 +21,7 @@ struct keepsake {
 	int fd; /* a memfd; -1: it was taken, or is a descriptor in the store alone */
 	unsigned count;
 	bool stored;
-	bool replaces; /* the store has one of that name that is of no use any more */
+	bool replaces;   /* the store has one of that name that is of no use any more */
 	unsigned needed; /* conversations that will count it soon */
 };
 
