@@ -1,6 +1,9 @@
 /*
  * What the two files of the watch share: watch.c knows who may see and ask what; watch-ring.c keeps
  * events in bounded memory.
+ *
+ * Of the locks here, that of a watched part and the watch's own, nobody takes one while he has the
+ * other; a wire's (wire.h) may be taken under the first.
  */
 #pragma once
 
