@@ -67,6 +67,15 @@ static void tell_astray(struct place *place, int r)
 	place->astray = true;
 }
 
+/* FD is PLACE's FIFO, and kept from now on. */
+static void set_fifo(struct place *place, int fd)
+{
+	lock_take(&channel.lock);
+	place->fd = fd;
+	keep_add(place);
+	lock_drop(&channel.lock);
+}
+
 /* Makes PLACE's FIFO in DIR, keeps it, and only then lets it be seen. */
 static int make_fifo(struct place *place, int dir)
 {
@@ -83,10 +92,7 @@ static int make_fifo(struct place *place, int dir)
 		fd = fifo_make(dir, NAME_NEW_IN);
 	if (fd < 0)
 		return fd;
-	lock_take(&channel.lock);
-	place->fd = fd;
-	keep_add(place);
-	lock_drop(&channel.lock);
+	set_fifo(place, fd);
 	if (r == 0)
 		return 0;
 	if (renameat2(dir, NAME_NEW_IN, dir, NAME_IN, RENAME_NOREPLACE) == 0)
@@ -153,10 +159,7 @@ static int furnish(struct place *place)
 
 		if (fd < 0)
 			return fd;
-		lock_take(&channel.lock);
-		place->fd = fd;
-		keep_add(place);
-		lock_drop(&channel.lock);
+		set_fifo(place, fd);
 	}
 	if (r == 0)
 		begin_watch(place);
