@@ -286,6 +286,7 @@ void place_close(struct place *place, const char *reason, bool left)
 {
 	auto_close int dir = -1;
 	uint64_t number = place->number;
+	bool swept;
 	int watch;
 
 	if (place->has_directory)
@@ -315,8 +316,9 @@ void place_close(struct place *place, const char *reason, bool left)
 	sweep_let_die(place);
 	if (dir >= 0)
 		sweep_bury(number, clock_deadline(clock_now(), channel.grace));
+	swept = channel.running;
 	lock_drop(&channel.lock);
-	if (channel.running)
+	if (swept)
 		channel_wake();
 	else
 		sweep_dying(USEC_NEVER);

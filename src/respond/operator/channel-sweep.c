@@ -69,7 +69,7 @@ usec_t sweep_due(void)
 	return due;
 }
 
-/* FIFOs. */
+/* FIFOs. Without the operator's thread, conversations' own do this, several at once. */
 
 void sweep_dying(usec_t now)
 {

@@ -391,14 +391,19 @@ static void free_places(struct place *first)
 
 void channel_rest(void)
 {
-	if (!channel.running)
-		return;
+	bool running;
+
 	lock_take(&channel.lock);
+	running = channel.running;
 	channel.stop = true;
 	lock_drop(&channel.lock);
+	if (!running)
+		return;
 	channel_wake();
 	thread_join(channel.thread);
+	lock_take(&channel.lock);
 	channel.running = false;
+	lock_drop(&channel.lock);
 }
 
 void channel_close(void)

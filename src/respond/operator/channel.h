@@ -95,8 +95,8 @@ void place_say(struct place *place, char who, uint64_t turn, const char *text, s
 void place_show(struct place *place, uint64_t turn, uint64_t waiting);
 
 /*
- * Ends the place: a last line in `out` with REASON, `in` is unlinked, the link in waiting/ removed;
- * the directory goes after the grace time. Tells the event "closed", or "left" when the
+ * Ends the place: a last line in `out` with REASON, `in` is gone, the link in waiting/ removed; the
+ * directory goes after the grace time. Tells the event "closed", or "left" when the
  * conversation goes on elsewhere (LEFT; REASON is its responder's name then). What is unread in the
  * FIFO is refused with an event each. PLACE is freed.
  */
