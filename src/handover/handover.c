@@ -52,8 +52,8 @@
  *     no gap.
  * 17. While one responder follows another: who answers, and the state of who is suspended, are part
  *     of the turn (slot.h, note on switching). If the one before was closed already and the turn is
- *     not in force, it goes on: what its close() refused was told, and an operator finds a new FIFO
- *     there. Of a suspended one nothing but its state is kept, so nothing else can be lost.
+ *     not in force, it goes on: what its close() refused was told, and an operator finds a FIFO
+ *     there again. Of a suspended one nothing but its state is kept, so nothing else can be lost.
  * 18. While the control is asked for something: its connections, and wishes that no thread took up,
  *     die with the process. A wish is a turn; if that is in force it happened, though nobody told
  *     who asked. The socket of the next process takes the place of the old one.
