@@ -178,6 +178,15 @@ char *service_runtime_path(const char *name)
 	return path;
 }
 
+/* How many descriptors a conversation needs: its socket, and what a responder may be called by. */
+static uint64_t descriptors_of_one(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_faces; i++)
+		if (config->faces[i].responder != NULL && config->faces[i].responder->drain != NULL)
+			return 2;
+	return 1;
+}
+
 /*
  * How many conversations DESCRIPTORS allow: some are kept, so that the daemon can tell the service
  * manager how it is, take sockets over in batches and read its files when all others are in use.
@@ -188,6 +197,7 @@ static uint32_t capacity(const struct service *service, uint64_t descriptors)
 		DESCRIPTORS_KEPT + (service->handover.enabled ? vault_batch(descriptors) : 0U);
 	uint64_t left = descriptors - (kept < descriptors / 2 ? kept : descriptors / 2);
 
+	left /= descriptors_of_one(service->config);
 	return left < TABLE_CAPACITY_MAX ? (uint32_t)left : TABLE_CAPACITY_MAX;
 }
 

@@ -13,6 +13,7 @@ import pytest
 
 from daemon_tools import (FAREWELL, GREETING, MARCELD, Peer, effective, repeat, sanitizer,
                           wait_until)
+from operator_tools import Channel
 
 QUIET = "[journal]\ntranscript = off\n"
 
@@ -250,3 +251,20 @@ def test_limits_of_one_listener(marceld):
     assert set(first) == {GREETING, b"un\n"}
     Peer(first[b"un\n"]).expect_end(b"non\n")
     Peer(first[GREETING]).expect(GREETING)
+
+
+def test_operators_are_not_shut_out(marceld, tmp_path):
+    """Each of those who talk to operators needs a FIFO, too: a crowd leaves room for all of that."""
+    directory = tmp_path / "operator"
+    server = marceld(f"[dialogue]\nresponder = fifo\n[fifo]\ndirectory = {directory}\n",
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)))
+    channel = Channel(directory)
+    peers = [server.connect(greeting=b"") for _ in range(200)]
+    server.wait_record("shortage")
+    wait_until(lambda: len(channel.find("opened")) == 64, "64 conversations")
+    served = [peer for peer in peers if greeted(peer)]
+    served[0].expect(GREETING).send("hello\n")
+    event = channel.wait("message", text="hello")
+    channel.write("yes", event.conversation)
+    served[0].expect(b"yes\n")
+    assert not channel.find("trouble")
