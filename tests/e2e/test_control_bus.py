@@ -6,36 +6,18 @@ address. What the policy says of users takes root's rights, to be somebody else.
 
 import grp
 import json
-import os
 import signal
 import subprocess
 import threading
 
 import pytest
 
+from bus_tools import GROUP, NEEDS_BUS, bus_fixture  # noqa: F401 (a fixture)
 from daemon_tools import GREETING_TEXT, PATIENCE, ROOT, run, wait_until
-from dbus_tools import NAME, OBJECT, Failure, TestBus
+from dbus_tools import NAME, OBJECT, Failure
 from manager import ServiceManager
 
-POLICY = ROOT / "systemd" / "org.marceld.Marcel1.conf"
-# Some group that root's processes are not in.
-GROUP = "daemon"
-
-pytestmark = [
-    pytest.mark.skipif(bool(TestBus.missing()), reason=str(TestBus.missing())),
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root and marcel may have the name"),
-]
-
-
-@pytest.fixture(name="bus")
-def bus_fixture(tmp_path):
-    made = TestBus(tmp_path, POLICY, GROUP).start()
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == os.geteuid() and "pytest" in parent.name:
-            parent.chmod(0o755)
-    yield made
-    made.stop()
+pytestmark = NEEDS_BUS
 
 
 @pytest.fixture(name="managed")

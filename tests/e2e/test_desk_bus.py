@@ -1,10 +1,10 @@
 """The desk over a bus of the test's own, in the place of the system's: a restart as well."""
 
+from bus_tools import NEEDS_BUS, bus_fixture  # noqa: F401 (a fixture)
 from desk_tools import Desk, needs_tmux
-from test_marcelctl_bus import (bus_fixture, managed_fixture,  # noqa: F401 (fixtures)
-                                pytestmark as needs_bus)
+from test_marcelctl_bus import managed_fixture  # noqa: F401 (a fixture)
 
-pytestmark = [*needs_bus, needs_tmux]
+pytestmark = [*NEEDS_BUS, needs_tmux]
 
 
 def test_a_restart(bus, managed, tmp_path):

@@ -2,36 +2,18 @@
 policy."""
 
 import json
-import os
 import subprocess
 
 import pytest
 
+from bus_tools import NEEDS_BUS, bus_fixture  # noqa: F401 (a fixture)
 from client_tools import environment
-from daemon_tools import PATIENCE, ROOT
-from dbus_tools import TestBus
+from daemon_tools import PATIENCE
 from manager import ServiceManager
 from marcelctl_tools import FAILED, NOT_RUNNING, Running, argument, ctl
 from script_tools import MARCELCTL
 
-POLICY = ROOT / "systemd" / "org.marceld.Marcel1.conf"
-# Some group that neither root's processes nor nobody's are in.
-GROUP = "daemon"
-
-pytestmark = [
-    pytest.mark.skipif(bool(TestBus.missing()), reason=str(TestBus.missing())),
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root and marcel may have the name"),
-]
-
-
-@pytest.fixture(name="bus")
-def bus_fixture(tmp_path):
-    made = TestBus(tmp_path, POLICY, GROUP).start()
-    for one in (tmp_path, *tmp_path.parents):
-        if one.name.startswith(("pytest-", "test_")):
-            one.chmod(0o755)
-    yield made
-    made.stop()
+pytestmark = NEEDS_BUS
 
 
 @pytest.fixture(name="managed")
