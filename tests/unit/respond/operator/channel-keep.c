@@ -239,7 +239,7 @@ static void test_kill(void **state)
 	carry_over(*state, leave_and_die);
 }
 
-static void on_limit(int number)
+static _Noreturn void on_limit(int number)
 {
 	(void)number;
 	die();
