@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "converse/conversation-priv.h"
@@ -48,6 +49,7 @@ static int give(struct turn *turn)
 		     turn->conversation->responder->name,
 		     r == -ESRCH    ? "there is no responder"
 		     : r == -ENOSPC ? "there is no room for"
+		     : r == -EBUSY  ? "a secret is asked for, which is not for"
 				    : "it is no other one than",
 		     turn->give_to);
 	return MARCEL_CONTINUE;
@@ -221,6 +223,11 @@ static enum end_reason event(struct conversation *c, enum marcel_wake event, enu
 	if (event == MARCEL_WAKE_EARLY)
 		turn.next->more &= (uint8_t)~MORE_EARLY;
 	verdict = turn_wake(&turn, event);
+	/* From whom it was taken may have something to say still. */
+	if (verdict == -ENOSYS && event == MARCEL_WAKE_EOF && c->below.responder != NULL) {
+		(void)snprintf(turn.give_to, sizeof(turn.give_to), "%s", c->below.responder->name);
+		verdict = MARCEL_GIVE;
+	}
 	if (verdict == -ENOSYS)
 		verdict = event == MARCEL_WAKE_EARLY || event == MARCEL_WAKE_READY
 				  ? MARCEL_CONTINUE

@@ -67,6 +67,7 @@ struct conversation {
 	bool aborted;       /* MAIL_ABORT came */
 	bool frozen;        /* MAIL_FREEZE came */
 	bool wished;        /* MAIL_WISH came */
+	bool closing;       /* somebody wants it closed, while its client is being sent to */
 	bool ready;         /* the responder wants to be woken for what it drained */
 	bool handed_over;   /* it ended without ending the conversation; read after joining */
 	struct lock *turnstile; /* held until its first turn is over; NULL: none */

@@ -6,7 +6,10 @@
 #include "converse/conversation-priv.h"
 #include "converse/table.h"
 #include "converse/turn.h"
+#include "converse/watch.h"
 
+/* How long a client that an operator wants to be rid of may take nothing. */
+#define CLOSING_TIMEOUT (5 * USEC_PER_SEC)
 /* Replies are sent when this much has gathered, even if more messages are there. */
 #define FLUSH_AT ((size_t)64 * 1024)
 
@@ -66,6 +69,14 @@ static void trim(struct conversation *c)
 		table_release_range(c->slot.far->out + KEEP_AT_MOST, SLOT_FAR_OUT - KEEP_AT_MOST);
 }
 
+/* How long the client may take nothing. */
+static usec_t send_timeout(const struct conversation *c)
+{
+	usec_t timeout = c->origin.face->dialogue.idle_timeout;
+
+	return c->closing && timeout > CLOSING_TIMEOUT ? CLOSING_TIMEOUT : timeout;
+}
+
 enum end_reason output_flush(struct conversation *c)
 {
 	const struct slot_turn *turn = slot_turn(c->slot.head);
@@ -75,8 +86,8 @@ enum end_reason output_flush(struct conversation *c)
 		return END_NONE;
 	while (sent < turn->out_end) {
 		const char *from = slot_out(&c->slot, turn) + (sent - turn->out_base);
-		ssize_t n = wire_send(&c->wire, from, (size_t)(turn->out_end - sent),
-				      c->origin.face->dialogue.idle_timeout);
+		ssize_t n =
+			wire_send(&c->wire, from, (size_t)(turn->out_end - sent), send_timeout(c));
 
 		if (n >= 0) {
 			sent += (uint64_t)n;
@@ -86,8 +97,11 @@ enum end_reason output_flush(struct conversation *c)
 
 			if (reason != END_NONE)
 				return reason;
+			c->closing = c->closing || (c->wished && watch_wants_end(c->watch, c));
 		} else {
-			return n == -EAGAIN ? END_UNREAD : wire_reason((int)n);
+			if (n == -EAGAIN)
+				return c->closing ? END_OPERATOR : END_UNREAD;
+			return wire_reason((int)n);
 		}
 	}
 	trim(c);

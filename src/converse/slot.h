@@ -77,6 +77,7 @@ enum slot_line_end {
 #define MORE_PART      0x04 /* the last message was not the last one of its line */
 #define MORE_CONTINUES 0x08 /* the next message belongs to the turn of the last one */
 #define MORE_PAD       0x10 /* the responder uses the pad */
+#define MORE_SECRET    0x20 /* the responder asks for a secret */
 
 /* One more than the last value of each. */
 #define PHASE_COUNT    (PHASE_LINGER + 1)

@@ -227,8 +227,9 @@ int switch_take(struct turn *turn, const char *name)
 		return -EALREADY;
 	if (to == NULL)
 		return -ESRCH;
-	/* What is not part of the state would be lost. */
-	if (c->local != NULL || c->wire.side >= 0 || (turn->next->more & MORE_PAD) != 0)
+	/* Nobody else would keep the secret, and what is not part of the state would be lost. */
+	if ((turn->next->more & MORE_SECRET) != 0 || c->local != NULL || c->wire.side >= 0 ||
+	    (turn->next->more & MORE_PAD) != 0)
 		return -EBUSY;
 	if (room + sizeof(tail) + first_size(to) > MARCEL_STATE_MAX)
 		return -ENOSPC;
@@ -315,7 +316,7 @@ static int give_to_third(struct turn *turn, const struct marcel_loaded *to)
 
 bool switch_was_refused(int result)
 {
-	return result == -EALREADY || result == -ESRCH || result == -ENOSPC;
+	return result == -EALREADY || result == -ESRCH || result == -ENOSPC || result == -EBUSY;
 }
 
 int switch_give(struct turn *turn, const char *name)
@@ -334,6 +335,8 @@ int switch_give(struct turn *turn, const char *name)
 	}
 	if (to == NULL)
 		return -ESRCH;
+	if ((turn->next->more & MORE_SECRET) != 0)
+		return -EBUSY;
 	if (tail + first_size(to) > MARCEL_STATE_MAX)
 		return -ENOSPC;
 	return give_to_third(turn, to);

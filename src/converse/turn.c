@@ -280,6 +280,7 @@ struct marcel_conversation turn_view(struct turn *turn)
 		.speaker = conversation->speaker,
 		.pad = conversation->slot.far->pad,
 		.uses_pad = (next->more & MORE_PAD) != 0,
+		.asks_secret = (next->more & MORE_SECRET) != 0,
 		.loaded = conversation->origin.face->loaded,
 	};
 
@@ -334,6 +335,7 @@ void turn_take_over(struct turn *turn, const struct marcel_conversation *seen)
 	put_flag(&next->more, MORE_EARLY, seen->early);
 	put_flag(&next->more, MORE_CONTINUES, seen->continues);
 	put_flag(&next->more, MORE_PAD, seen->uses_pad);
+	put_flag(&next->more, MORE_SECRET, seen->asks_secret);
 	take_local(turn, seen);
 	if (seen->state_used <= seen->state_size)
 		next->state_size = (uint32_t)seen->state_used;

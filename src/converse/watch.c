@@ -200,7 +200,10 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 	while (wishes != NULL) {
 		struct wish_node *next = wishes->next;
 
-		answer(watch, wishes, reason == END_HANDOVER ? -ECANCELED : -ENOENT);
+		if (reason == END_HANDOVER)
+			answer(watch, wishes, -ECANCELED);
+		else /* who wanted its end has it */
+			answer(watch, wishes, wishes->wish.kind == WISH_CLOSE ? 0 : -ENOENT);
 		wishes = next;
 	}
 	lock_take(&watch->lock);
@@ -328,6 +331,22 @@ const struct wish *watch_take_wish(struct watch *watch, struct conversation *c)
 	node = w->wishes;
 	lock_drop(&w->lock);
 	return node != NULL ? &node->wish : NULL;
+}
+
+bool watch_wants_end(struct watch *watch, struct conversation *c)
+{
+	struct wish_node *node;
+	struct watched *w;
+	bool found = false;
+
+	if (watch == NULL)
+		return false;
+	w = of(watch, c);
+	lock_take(&w->lock);
+	for (node = w->wishes; node != NULL && !found; node = node->next)
+		found = node->wish.kind == WISH_CLOSE;
+	lock_drop(&w->lock);
+	return found;
 }
 
 void watch_answer(struct watch *watch, struct conversation *c, uint64_t ticket, int result)

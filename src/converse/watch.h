@@ -155,6 +155,9 @@ void watch_obeyed(struct watch *watch);
  * none. */
 const struct wish *watch_take_wish(struct watch *watch, struct conversation *c);
 
+/* Whether one of the wishes for C is to end it. */
+bool watch_wants_end(struct watch *watch, struct conversation *c);
+
 /* Answers the wish TICKET: RESULT is 0 or a negative errno. */
 void watch_answer(struct watch *watch, struct conversation *c, uint64_t ticket, int result);
 

@@ -178,11 +178,12 @@ char *service_runtime_path(const char *name)
 	return path;
 }
 
-/* How many descriptors a conversation needs: its socket, and what a responder may be called by. */
+/* How many descriptors a conversation needs: its socket, and an operator's FIFO where all have one.
+ */
 static uint64_t descriptors_of_one(const struct config *config)
 {
 	for (size_t i = 0; i < config->n_faces; i++)
-		if (config->faces[i].responder != NULL && config->faces[i].responder->drain != NULL)
+		if (config->faces[i].responder == &fifo_responder)
 			return 2;
 	return 1;
 }

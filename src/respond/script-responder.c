@@ -126,6 +126,7 @@ static int run(struct call *call, const struct script *script, const struct scri
 	hand_settle(conversation);
 	if (r < 0)
 		return r;
+	conversation->asks_secret = script_asks_secret(hand_script_state(conversation), used);
 	announce(call);
 	conversation->framing = call->outcome.framing;
 	conversation->holds = call->outcome.holds;
@@ -240,6 +241,7 @@ static int script_respond(struct marcel_conversation *conversation, const char *
 	if (script_take_secret(hand_script_state(conversation),
 			       hand_header(conversation)->script_used))
 		conversation->secret = true;
+	conversation->asks_secret = false;
 	result = hand_respond(conversation, script, message, length, sink, &verdict);
 	return after_hand(conversation, sink, script, result, verdict);
 }

@@ -180,6 +180,8 @@ struct marcel_conversation {
 			    * not kept. state_begin in open() */
 
 	/* For this call only; respond() and wake() set them before they say anything. */
+	bool asks_secret;   /* the next message is a secret that only this responder knows to keep:
+			     * nobody   may take the conversation now. Kept from call to call */
 	bool secret;        /* out: the message is to be kept out of the journal */
 	const char *rule;   /* out: what decides the answer, for the journal; NULL: nothing special.
 			     * Valid until the call returns */

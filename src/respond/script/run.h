@@ -150,6 +150,9 @@ int script_run(const struct script *script, void *state, size_t *used,
  */
 bool script_take_secret(void *state, size_t used);
 
+/* Whether the next message is to be a secret. */
+bool script_asks_secret(const void *state, size_t used);
+
 /* A draft that a hand proposes. */
 struct script_draft {
 	const char *bytes; /* valid until the state changes or moves */

@@ -186,6 +186,16 @@ bool script_take_secret(void *state, size_t used)
 	return secret;
 }
 
+bool script_asks_secret(const void *state, size_t used)
+{
+	struct state seen;
+
+	if (used < sizeof(seen))
+		return false;
+	(void)memcpy(&seen, state, sizeof(seen));
+	return (seen.flags & (STATE_SECRET_NEXT | STATE_COLLECT_SECRET)) != 0;
+}
+
 bool script_state_draft(const struct script *script, const void *state, size_t used,
 			struct script_draft *ret_draft)
 {
