@@ -26,6 +26,17 @@
 /* What takes a conversation for an operator. */
 #define OPERATOR "fifo"
 
+/* There is no responder NAME; "": an order named it, among other things. */
+static void describe_stranger(sd_bus_error *error, const char *name)
+{
+	if (name[0] != '\0')
+		(void)sd_bus_error_setf(error, CONTROL_ERROR "NoSuchResponder",
+					"There is no responder '%s'", name);
+	else
+		(void)sd_bus_error_set(error, CONTROL_ERROR "NoSuchResponder",
+				       "There is no responder of the name that the order gives");
+}
+
 /* Makes of RESULT, a wish's, the error that callers see. ORDER is what it is about. */
 static void describe(sd_bus_error *error, int result, const struct order *order)
 {
@@ -60,13 +71,25 @@ static void describe(sd_bus_error *error, int result, const struct order *order)
 					"Too many orders wait already; later, please");
 		return;
 	case ESRCH:
-		(void)sd_bus_error_setf(error, CONTROL_ERROR "NoSuchResponder",
-					"There is no responder '%s'", order->responder);
+		describe_stranger(error, order->responder);
 		return;
 	case EALREADY:
 		(void)sd_bus_error_setf(error, CONTROL_ERROR "AlreadyHeld",
 					"The responder '%s' has conversation %" PRIu64 " already",
 					order->responder, number);
+		return;
+	case EBUSY:
+		(void)sd_bus_error_setf(error, CONTROL_ERROR "NotNow",
+					"Conversation %" PRIu64
+					" is at a point where nobody else can take it: a secret is "
+					"asked for, or its client has said all",
+					number);
+		return;
+	case ECANCELED:
+		(void)sd_bus_error_setf(error, CONTROL_ERROR "HandingOver",
+					"The daemon hands conversation %" PRIu64
+					" over to its successor: ask that one",
+					number);
 		return;
 	default:
 		(void)sd_bus_error_setf(error, CONTROL_ERROR "NotPossible",

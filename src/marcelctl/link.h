@@ -56,8 +56,9 @@ void link_done(struct link *link);
  * *RET_REPLY may be NULL; else owned by the caller. Returns 0 or a negative errno after telling
  * what is wrong. Of the errors of this interface these are: NoSuchConversation -ENOENT, NotHeld
  * -ENOTCONN, NotOpen -ESTALE, BadOrder -EINVAL, TooLong -E2BIG, Busy -ENOBUFS, NoSuchResponder
- * -ESRCH, AlreadyHeld -EALREADY, NotPossible -EOPNOTSUPP, BadConfiguration -EBADMSG. Others:
- * -ETIMEDOUT (no reply in time), -EACCES, -EBADR (marceld doesn't know METHOD), -ECONNRESET.
+ * -ESRCH, AlreadyHeld -EALREADY, NotNow -EBUSY, HandingOver -ECANCELED, NotPossible -EOPNOTSUPP,
+ * BadConfiguration -EBADMSG. Others: -ETIMEDOUT (no reply in time), -EACCES, -EBADR (marceld
+ * doesn't know METHOD), -ECONNRESET.
  */
 int link_call(struct link *link, const char *method, sd_bus_message **ret_reply, const char *types,
 	      ...);

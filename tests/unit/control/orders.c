@@ -127,6 +127,8 @@ static void names_each_refusal(void **state)
 		{-ENOBUFS, "Busy", "later"},
 		{-ESRCH, "NoSuchResponder", "'parrot'"},
 		{-EALREADY, "AlreadyHeld", "'parrot'"},
+		{-EBUSY, "NotNow", "a secret is asked for"},
+		{-ECANCELED, "HandingOver", "17 over to its successor"},
 		{-EIO, "NotPossible", "Input/output"},
 	};
 
@@ -144,6 +146,28 @@ static void names_each_refusal(void **state)
 		assert_string_equal(outcome.error, refusals[i].error);
 		assert_non_null(strstr(outcome.text, refusals[i].part));
 	}
+	hang_up(bus);
+}
+
+/* A line may name a responder, too. */
+static void names_no_name(void **state)
+{
+	struct scene *scene = *state;
+	sd_bus *bus = scene_connect(scene);
+	struct outcome outcome = {.count = 0};
+	struct wish wish;
+	uint64_t number;
+
+	show(scene, 17);
+	call_later(bus, on_outcome, &outcome, "Say", "tts", UINT64_C(17), UINT64_C(0),
+		   "/give nobody");
+	push(bus);
+	fake_wait_wish(scene->watch, &wish, &number);
+	fake_answer(scene->watch, wish.ticket, -ESRCH);
+	run_until(bus, &outcome.count, 1);
+	assert_string_equal(outcome.error, "NoSuchResponder");
+	assert_string_equal(outcome.text, "There is no responder of the name that the order gives");
+	free(wish.line);
 	hang_up(bus);
 }
 
@@ -310,6 +334,7 @@ int main(void)
 		TEST(says),
 		TEST(closes_takes_and_gives),
 		TEST(names_each_refusal),
+		TEST(names_no_name),
 		TEST(refuses_at_once),
 		TEST(bounds_what_waits),
 		TEST(forgets_who_is_gone),

@@ -197,6 +197,8 @@ static void test_errors(void **state)
 		{"Busy x", -ENOBUFS, "too many orders wait for conversation 17"},
 		{"NoSuchResponder x", -ESRCH, "no such responder"},
 		{"AlreadyHeld x", -EALREADY, "an operator holds conversation 17 already"},
+		{"NotNow x", -EBUSY, "conversation 17 is at a point where nobody else"},
+		{"HandingOver x", -ECANCELED, "takes conversation 17 along: try again"},
 		{"NotPossible because \x1b[31m", -EOPNOTSUPP, "because \\e[31m"},
 		{"BadConfiguration x", -EBADMSG, "stays in force:\nx\n"},
 		{"org.freedesktop.DBus.Error.UnknownMethod no Say", -EBADR, "older than marcelctl"},
