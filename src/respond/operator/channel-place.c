@@ -132,17 +132,57 @@ static int make_directory(const struct place *place)
 	return place_open_directory(place->number);
 }
 
-/* Gives PLACE its directory and FIFO. Returns 0, or a negative errno: not even a pipe. */
-static int furnish(struct place *place)
+/* Takes the FIFO of another conversation, which is over, away from DIR, so that nothing that is
+ * meant for that one is read by PLACE's. */
+static void take_fifo(struct place *place, int dir)
+{
+	auto_close int in = place->fd < 0 ? fifo_open(dir, NAME_IN) : -1;
+
+	if (in < 0)
+		return;
+	(void)unlinkat(dir, NAME_IN, 0);
+	fifo_finish(in, place_refuse_line, &place->number);
+}
+
+/*
+ * Begins anew in DIR, which is to be PLACE's, if it is of another conversation that had the same
+ * number: that one is over, and its `out` is put aside. NEW: PLACE is made, so what does not say
+ * whose it is is another's as well. Returns 0, or a negative errno: PLACE can't have it.
+ */
+static int begin_anew(struct place *place, int dir, bool new)
+{
+	char info[INFO_MAX];
+	ssize_t length = place_read_info(dir, info);
+	bool known = length > 0 && info_says(info, (size_t)length, "id=");
+
+	if (known ? info_is_of(info, (size_t)length, place) : !new)
+		return 0;
+	take_fifo(place, dir);
+	if (known && !info_says(info, (size_t)length, INFO_ENDED)) {
+		place_end_out(dir, "lost");
+		channel_tell(EVENT_CLOSED, place->number, 0, NULL, "lost", strlen("lost"));
+	}
+	if (renameat(dir, NAME_OUT, dir, NAME_OUT ".1") < 0 && unlinkat(dir, NAME_OUT, 0) < 0 &&
+	    errno != ENOENT && errno != EISDIR)
+		return -errno;
+	(void)unlinkat(dir, NAME_INFO, 0);
+	return 0;
+}
+
+/* Gives PLACE its directory and FIFO. NEW: as begin_anew(). Returns 0, or a negative errno: not
+ * even a pipe. */
+static int furnish(struct place *place, bool new)
 {
 	auto_close int dir = -1;
 	int r = -ENOENT;
 
 	if (channel.conversations >= 0) {
 		dir = make_directory(place);
-		r = dir < 0 ? dir : 0;
-		if (r < 0)
+		r = dir < 0 ? dir : begin_anew(place, dir, new);
+		if (r < 0) {
 			channel_trouble(place, "There is no directory for it", r);
+			close_fd(&dir);
+		}
 	}
 	place->has_directory = dir >= 0;
 	if (place->fd >= 0) {
@@ -234,7 +274,7 @@ static int enter(const struct place_about *about, enum channel_event event,
 	fresh = place->fd < 0;
 	r = describe(place, about);
 	if (r == 0)
-		r = furnish(place);
+		r = furnish(place, event == EVENT_OPENED);
 	if (r < 0) {
 		discard(place);
 		return r;

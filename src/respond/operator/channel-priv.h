@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/lock.h"
@@ -165,7 +166,8 @@ struct channel {
 	uint32_t *free_slots;
 	uint32_t n_free;
 
-	int in; /* DIRECTORY/in. Of the thread, once that runs */
+	int in;    /* DIRECTORY/in. Of the thread, once that runs */
+	bool over; /* no process goes on with it. Main thread */
 	_Atomic bool told[TOLD_COUNT];
 	_Atomic usec_t told_at[TOLD_COUNT]; /* 0: never */
 };
@@ -234,8 +236,9 @@ void keep_release(struct place *place);
 /* Has the vault let go of what has ended. Returns 0, or a negative errno: not yet. */
 int keep_clean(void);
 
-/* channel-orders.c: DIRECTORY/in. Of the thread, or before it runs. */
+/* channel-orders.c: DIRECTORY/in. Of the thread, or while it does not run. */
 void orders_open(void);
+void orders_end(void); /* refuses all that is there, and comes */
 void orders_close(void);
 void orders_look(void);  /* something may have happened to its name */
 void orders_read(void);  /* it may be readable */
@@ -266,6 +269,15 @@ void places_look(int watch);
  * PLACE is; ENDED is the reason of its end, or NULL. */
 int place_replace_info(int dir, const char *bytes, size_t length);
 void place_write_info(const struct place *place, const char *ended);
+
+/* Reads `info` in DIR: returns its length, or a negative errno. / Whether LENGTH bytes of one have
+ * a line that begins with LINE (a key and "=", or more), which is not the first. / Whether it is
+ * about PLACE's conversation, by its id. */
+#define INFO_MAX   4096
+#define INFO_ENDED "ended="
+ssize_t place_read_info(int dir, char bytes[INFO_MAX]);
+bool info_says(const char *bytes, size_t length, const char *line);
+bool info_is_of(const char *bytes, size_t length, const struct place *place);
 
 /* Writes the last line of `out` in DIR / removes PLACE's link in waiting/, if it has one. */
 void place_end_out(int dir, const char *reason);

@@ -6,6 +6,7 @@
  * The conversation's thread, but where it says otherwise.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "respond/operator/channel-scroll.h"
 
 #define INFO_MODE 0640
+#define ID_SIZE   33
 
 void waiting_name(uint64_t link, uint64_t number, char name[LINK_SIZE])
 {
@@ -95,6 +97,13 @@ static void add_number(char **at, const char *end, const char *key, uint64_t val
 	add_line(at, end, key, digits);
 }
 
+/* PLACE's id in hexadecimal. */
+static void write_id(const struct place *place, char id[ID_SIZE])
+{
+	for (size_t i = 0; i < sizeof(place->id); i++)
+		(void)snprintf(id + 2 * i, 3, "%02x", place->id[i]);
+}
+
 int place_replace_info(int dir, const char *bytes, size_t length)
 {
 	auto_close int fd = -1;
@@ -115,20 +124,48 @@ int place_replace_info(int dir, const char *bytes, size_t length)
 	return r;
 }
 
+ssize_t place_read_info(int dir, char bytes[INFO_MAX])
+{
+	auto_close int fd =
+		openat(dir, NAME_INFO, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, bytes, INFO_MAX);
+
+	return n < 0 ? -errno : n;
+}
+
+bool info_says(const char *bytes, size_t length, const char *line)
+{
+	size_t wanted = strlen(line);
+
+	for (const char *at = bytes; (at = memchr(at, '\n', length - (size_t)(at - bytes))); at++)
+		if (length - (size_t)(at + 1 - bytes) >= wanted &&
+		    memcmp(at + 1, line, wanted) == 0)
+			return true;
+	return false;
+}
+
+bool info_is_of(const char *bytes, size_t length, const struct place *place)
+{
+	char id[ID_SIZE], line[ID_SIZE + 8];
+
+	write_id(place, id);
+	(void)snprintf(line, sizeof(line), "id=%s", id);
+	return info_says(bytes, length, line);
+}
+
 void place_write_info(const struct place *place, const char *ended)
 {
 	auto_close int dir = place->has_directory ? place_open_directory(place->number) : -1;
-	char bytes[4096];
+	char bytes[INFO_MAX];
 	char *at = bytes;
 	const char *end = bytes + sizeof(bytes);
-	char id[33];
+	char id[ID_SIZE];
 	char since[STAMP_SIZE];
 	int r;
 
 	if (!place->has_directory)
 		return;
-	for (size_t i = 0; i < sizeof(place->id); i++)
-		(void)snprintf(id + 2 * i, 3, "%02x", place->id[i]);
+	write_id(place, id);
 	stamp_event(place->opened, since);
 	add_number(&at, end, "conversation", place->number);
 	add_line(&at, end, "id", id);

@@ -26,8 +26,6 @@
 #define DYING_TIME  (1 * USEC_PER_SEC)
 #define DYING_AGAIN (10 * USEC_PER_SEC)
 
-#define INFO_MAX 4096
-
 static bool is_numeric(const char *name, uint64_t *ret_number)
 {
 	return name[0] != '0' && text_parse_unsigned(name, UINT64_MAX, ret_number) == 0;
@@ -197,24 +195,6 @@ void sweep_graves(usec_t now)
 
 /* What earlier processes left. */
 
-/* Reads `info` in DIR. Returns its length, or a negative errno. */
-static ssize_t read_info(int dir, char bytes[INFO_MAX])
-{
-	auto_close int fd =
-		openat(dir, NAME_INFO, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, bytes, INFO_MAX);
-
-	return n < 0 ? -errno : n;
-}
-
-/* Whether LENGTH bytes of an `info` say that its conversation is over. */
-static bool says_ended(const char *bytes, size_t length)
-{
-	static const char key[] = "\nended=";
-
-	return memmem(bytes, length, key, sizeof(key) - 1) != NULL;
-}
-
 /* Adds "ended=lost" to `info` in DIR, of which LENGTH bytes were read. */
 static void add_ended(int dir, const char *bytes, size_t length)
 {
@@ -252,10 +232,10 @@ static usec_t judge(const char *name, uint64_t number, bool first, bool final)
 
 	if (dir < 0)
 		return USEC_NEVER;
-	length = read_info(dir, info);
+	length = place_read_info(dir, info);
 	if (length < 0)
 		length = 0;
-	if (says_ended(info, (size_t)length)) {
+	if (info_says(info, (size_t)length, INFO_ENDED)) {
 		if (!first)
 			return USEC_NEVER;
 		over = ended_at(name) < over ? ended_at(name) : over;

@@ -52,6 +52,13 @@ int channel_open(const char *directory, usec_t grace, bool now);
  * also while conversations' threads run. */
 void channel_rest(void);
 
+/*
+ * The same where no process is to go on with the channel: what was written to DIRECTORY/in and
+ * reached nobody is refused with an event each, here and up to channel_close(). That FIFO stays,
+ * but not in the store.
+ */
+void channel_end(void);
+
 /* Ends the thread and frees everything; files and what is stored stay. Main thread, when no
  * conversation's thread runs any more. */
 void channel_close(void);
@@ -72,7 +79,8 @@ struct place;
 
 /*
  * Makes the place of a conversation: its directory, files and FIFO, kept in the vault before
- * anybody can see it. What is left of an older place of that number goes on: the same `out`. /
+ * anybody can see it. What is left of an older place of the same conversation goes on: the same
+ * `out`. What another one of that number left does not: its `out` becomes out.1. /
  * Finds the place that an earlier process made, its FIFO with what is unread in it; *RET_FRESH:
  * that FIFO was lost, and is new.
  *

@@ -171,6 +171,69 @@ static void test_return(void **state)
 	channel_close();
 }
 
+/* Makes the place of conversation 17 that has another id than in world_about(). */
+static struct place *other_place(uint8_t first)
+{
+	const uint8_t id[16] = {first};
+	struct place_about about = world_about(17);
+	struct place *place = NULL;
+
+	about.id = id;
+	assert_int_equal(place_make(&about, &place), 0);
+	return place;
+}
+
+/* A number that is used again, as by a process that lost count: nothing goes on in what another
+ * conversation left, ended or not. */
+static void test_same_number(void **state)
+{
+	const struct world *world = *state;
+	struct place *place;
+	int fd;
+
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	say(place, 'C', 1, "first");
+	place_close(place, "end-word", false);
+	place = other_place(1);
+	say(place, 'C', 1, "second");
+	assert_int_equal(world_count(world, "conversations/17/out", "first"), 0);
+	assert_int_equal(world_count(world, "conversations/17/out", "second"), 1);
+	assert_int_equal(world_count(world, "conversations/17/out.1", "first"), 1);
+	assert_int_equal(world_count(world, "conversations/17/info", "ended="), 0);
+	assert_int_equal(world_count(world, "events", "closed 17 lost"), 0);
+	/* A process that was killed says of none that it is over. */
+	channel_close();
+	fd = open(world_path(world, "conversations/17/in"), O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "too late\n", 9), 9);
+	world_open(world, USEC_NEVER);
+	place = other_place(2);
+	say(place, 'C', 1, "third");
+	assert_int_equal(world_count(world, "conversations/17/out", "second"), 0);
+	assert_int_equal(world_count(world, "conversations/17/out", "third"), 1);
+	assert_int_equal(world_count(world, "conversations/17/out.1", "first"), 0);
+	assert_int_equal(world_count(world, "conversations/17/out.1", "second"), 1);
+	assert_int_equal(world_count(world, "conversations/17/out.1", " -- lost\n"), 1);
+	assert_int_equal(world_count(world, "events", " closed 17 lost\n"), 1);
+	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: too late\n"),
+			 1);
+	assert_true(world_order(world, "conversations/17/in", "to the third"));
+	assert_string_equal(world_take(place), "to the third\n");
+	(void)close(fd);
+	place_close(place, "end-word", false);
+	/* Nobody knows whose it was. */
+	assert_int_equal(unlink(world_path(world, "conversations/17/info")), 0);
+	place = other_place(2);
+	say(place, 'C', 1, "fourth");
+	assert_int_equal(world_count(world, "conversations/17/out", "third"), 0);
+	assert_int_equal(world_count(world, "conversations/17/out.1", "third"), 1);
+	place_close(place, "end-word", false);
+	channel_close();
+	(void)world_check_numbers(world, 1);
+	assert_int_equal(world_troubles(""), 0);
+}
+
 static void test_numbers(void **state)
 {
 	const struct world *world = *state;
@@ -424,6 +487,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_waiting, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_grace, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_return, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_same_number, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_numbers, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_rotation, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_things_in_the_way, world_set_up,
