@@ -270,7 +270,10 @@ static void finish(struct service *service)
 	service_stop_control(service);
 	/* Ended with the process it might leave its last line undone, and the next one repeat it.
 	 */
-	channel_rest();
+	if (service->stage == SERVICE_STOPPING || service->stage == SERVICE_ABORTING)
+		channel_end();
+	else
+		channel_rest();
 	if (abandoned)
 		roster_abandon(&service->roster);
 	if (service->stage == SERVICE_LEAVING && abandoned)

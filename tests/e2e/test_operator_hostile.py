@@ -4,6 +4,7 @@ conversation goes on, others are answered all the while, and nothing else is tou
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -315,6 +316,32 @@ def test_a_line_that_does_not_end(desk, direct):
         desk.answer(other, its, "meanwhile")
         desk.channel.wait("refused", number, word="unfinished")
         desk.answer(peer, number, "after", direct)
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_was_written_as_the_service_stops(desk, live):
+    peer, number = desk.meet()
+    if not live:
+        peer.send("fin\n").expect_end(FAREWELL).close()
+        desk.channel.wait("closed", number)
+    fd = desk.channel.open()
+    try:
+        # Nobody reads it before it is to stop.
+        desk.daemon.signal(signal.SIGSTOP)
+        os.write(fd, b"%d whole\n%d un" % (number, number))
+        desk.daemon.signal(signal.SIGTERM)
+        desk.daemon.signal(signal.SIGCONT)
+        desk.daemon.wait()
+        desk.channel.wait("closed", number)
+        # One that was carried out was not in vain.
+        assert desk.channel.find("sent", number, text="whole") or desk.channel.find(
+            "refused", number, word="no-conversation", text="whole")
+        desk.channel.wait("refused", number, word="unfinished", text="un")
+        with pytest.raises(BrokenPipeError):
+            os.write(fd, b"late\n")
+        assert desk.channel.fifo().is_fifo()
     finally:
         os.close(fd)
 

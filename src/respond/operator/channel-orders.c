@@ -9,7 +9,7 @@
  * twice, and nothing is lost. There are two halves, since bytes could not be moved within one
  * without a moment in which they are wrong.
  *
- * The operator's thread; orders_open() and orders_close() before and after it.
+ * The operator's thread; orders_open(), orders_end() and orders_close() before and after it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,10 +27,14 @@
 /* How much of a line that is too long an event shows. */
 #define SHOWN_MAX 80
 
+/* A FIFO may hold a megabyte, and a writer may never stop. */
+#define READS_MAX 256
+
 static struct {
 	size_t used;     /* bytes in the present half */
 	usec_t deadline; /* of a line that is not finished; USEC_NEVER: there is none */
 	bool pipe_only;  /* the name `in` is somebody else's; told */
+	bool over;       /* nothing is passed on any more */
 } orders = {.deadline = USEC_NEVER};
 
 static struct keep_half *half(void)
@@ -126,13 +130,13 @@ static void route(const char *line, size_t length)
 	(void)memcpy(order, address.text, address.length);
 	order[address.length] = '\n';
 	if (address.all) {
-		if (pass_on_to_all(order, address.length + 1) == 0)
+		if (orders.over || pass_on_to_all(order, address.length + 1) == 0)
 			channel_tell(EVENT_REFUSED, 0, 0, "no-conversation", line, length);
 		return;
 	}
 	lock_take(&channel.lock);
 	place = channel_find(address.number);
-	if (place == NULL || place->fd < 0 || place->ending)
+	if (orders.over || place == NULL || place->fd < 0 || place->ending)
 		word = "no-conversation";
 	else if (!pass_on(place, order, address.length + 1))
 		word = "full";
@@ -187,7 +191,8 @@ static void handle(void)
 		orders.deadline = clock_deadline(clock_now(), channel_patience);
 }
 
-void orders_read(void)
+/* Returns whether there was something. */
+static bool read_some(void)
 {
 	ssize_t n = 0;
 
@@ -199,6 +204,12 @@ void orders_read(void)
 	if (n > 0)
 		orders.used += (size_t)n;
 	handle();
+	return n > 0;
+}
+
+void orders_read(void)
+{
+	(void)read_some();
 }
 
 usec_t orders_due(void)
@@ -216,6 +227,15 @@ void orders_expire(usec_t now)
 	refuse("unfinished", h->bytes + h->done, orders.used - h->done);
 	h->done = orders.used;
 	orders.deadline = USEC_NEVER;
+}
+
+/* Reads all there is. What has no end never will have one. */
+static void read_to_the_end(void)
+{
+	for (int i = 0; i < READS_MAX && read_some(); i++)
+		;
+	if (orders.used > half()->done)
+		orders_expire(USEC_NEVER);
 }
 
 /* Makes DIRECTORY/in under a name that nobody looks at, and then gives it its own. */
@@ -260,16 +280,13 @@ static void route_line(void *context, const char *line, size_t length)
 static void renew_in(void)
 {
 	int fd = open_in();
-	size_t rest = orders.used - half()->done;
 
 	if (fd < 0) {
 		channel_complain(TOLD_IN, NULL, "in", fd);
 		return;
 	}
 	if (channel.in >= 0) {
-		orders_read();
-		if (rest > 0)
-			orders_expire(USEC_NEVER);
+		read_to_the_end();
 		fifo_finish(channel.in, route_line, NULL);
 		close_fd(&channel.in);
 	}
@@ -340,8 +357,15 @@ void orders_open(void)
 	orders.pipe_only = true;
 }
 
+void orders_end(void)
+{
+	orders.over = true;
+	read_to_the_end();
+}
+
 void orders_close(void)
 {
+	orders.over = false;
 	orders.used = 0;
 	orders.deadline = USEC_NEVER;
 	orders.pipe_only = false;

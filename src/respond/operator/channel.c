@@ -406,11 +406,25 @@ void channel_rest(void)
 	lock_drop(&channel.lock);
 }
 
+void channel_end(void)
+{
+	channel_rest();
+	if (!channel.opened)
+		return;
+	channel.over = true;
+	/* Whoever keeps it open would let writers think that they are read. */
+	keepsake_unstore_fd(KEEP_FIFO);
+	orders_end();
+}
+
 void channel_close(void)
 {
 	struct grave *next;
 
 	channel_rest();
+	/* There may be more by now. */
+	if (channel.over)
+		orders_end();
 	orders_close();
 	if (channel.opened) {
 		sweep_dying(USEC_NEVER);

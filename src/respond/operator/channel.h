@@ -48,6 +48,10 @@
  */
 int channel_open(const char *directory, usec_t grace, bool now);
 
+/* Whether there are files for operators, which are no other process's as long as the channel is
+ * open. Main thread, after channel_open(); a channel that did not open yet has none. */
+bool channel_has_files(void);
+
 /* Ends the thread: nothing is passed on any more, and what was is counted as done. Main thread,
  * also while conversations' threads run. */
 void channel_rest(void);

@@ -306,6 +306,52 @@ static void test_left_in(void **state)
 	channel_close();
 }
 
+/* When the service stops there is a last look, at what came with nobody to pass it on; the FIFO
+ * stays, and nothing is left in it. */
+static void test_end(void **state)
+{
+	const struct world *world = *state;
+	auto_close int fd = -1;
+	char *line = malloc(300000);
+	struct place *place;
+
+	assert_non_null(line);
+	(void)memset(line, 'x', 300000);
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
+	assert_true(fcntl(fd, F_SETPIPE_SZ, 1024 * 1024) > 0);
+	put(world, "17 wh", 5);
+	channel_rest();
+	put(world, "ole\n17 two\n* three\nabc\n", 23);
+	put(world, line, 300000);
+	put(world, "\n18 x", 5);
+	channel_end();
+	world_await(world, "events", " refused 17 no-conversation: whole\n", 1);
+	world_await(world, "events", " refused 17 no-conversation: two\n", 1);
+	world_await(world, "events", " refused - no-conversation: * three\n", 1);
+	world_await(world, "events", " refused - malformed: abc\n", 1);
+	world_await(world, "events", " refused - too-long: xxx", 1);
+	world_await(world, "events", " refused 18 unfinished: x\n", 1);
+	put(world, "19 last\n", 8);
+	place_close(place, "stop", false);
+	channel_close();
+	world_await(world, "events", " refused 19 no-conversation: last\n", 1);
+	world_await(world, "events", " refused ", 7);
+	assert_int_equal(write(fd, "late\n", 5), -1);
+	assert_int_equal(errno, EPIPE);
+	world_await_path(world, "in", true);
+	/* The next one passes on as ever. */
+	world_open(world, USEC_NEVER);
+	place = world_place(20);
+	assert_true(world_order(world, "in", "20 Bonjour"));
+	assert_string_equal(world_take(place), "Bonjour\n");
+	place_close(place, "end-word", false);
+	(void)world_check_numbers(world, 1);
+	channel_close();
+	free(line);
+}
+
 /* What a conversation has not read when it ends is refused, to the last byte. */
 static void test_unread(void **state)
 {
@@ -387,6 +433,7 @@ int main(void)
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_in_replaced, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_left_in, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_end, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_unread, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_finish, world_set_up, world_tear_down),
 	};
