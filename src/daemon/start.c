@@ -1,8 +1,8 @@
 /*
  * Starting: everything that can fail comes before READY, and in this order: the sockets, since
  * taking them changes the environment and no other thread may run then; the state, whose size the
- * descriptors decide; the records, whose ring lies in it; the loop; the conversations that an
- * earlier process left.
+ * descriptors decide; the records, whose ring lies in it; the loop; the operator channel, in whose
+ * directory numbers may be kept; the conversations that an earlier process left.
  *
  * A fault is told on standard error and ends the process with the status of its kind.
  */
@@ -226,7 +226,6 @@ static int start_state(struct service *service)
 		.over = on_over,
 		.context = service,
 	};
-	auto_free char *numbers = service_runtime_path("number");
 	auto_free char *leftover = service_runtime_path("records");
 	struct table table;
 	int r = handover_table(&service->handover, capacity(service, service->handover.limit),
@@ -244,12 +243,6 @@ static int start_state(struct service *service)
 			 leftover);
 	if (r < 0)
 		return r;
-	r = numbers_init(&service->roster.numbers, &service->roster.table.header->next_number,
-			 service->handover.resuming, numbers);
-	if (r < 0)
-		record_note(RECORD_TROUBLE,
-			    "Conversations may be numbered anew after a stop: %s cannot be used: %s",
-			    numbers, strerrordesc_np(-r));
 	record_set_transcript(service->config->transcript, service->config->transcript_max);
 	check_capacity(service);
 	return 0;
@@ -324,6 +317,35 @@ static int open_channel(const struct service *service)
 			    service->handover.enabled || uses(service->config, fifo->ops));
 }
 
+/*
+ * Where the next number is kept: in the runtime directory; without one, as of a daemon that was
+ * started by hand, in the operators' directory, where older conversations may be found by theirs.
+ * NULL: nowhere. The caller's.
+ */
+static char *number_path(const struct service *service)
+{
+	const struct marcel_loaded *fifo = config_loaded(service->config, "fifo");
+	char *path = service_runtime_path("number");
+
+	if (path != NULL || fifo == NULL || !channel_has_files())
+		return path;
+	if (asprintf(&path, "%s/number", fifo_directory(fifo->shared)) < 0)
+		return NULL;
+	return path;
+}
+
+static void start_numbers(struct service *service)
+{
+	auto_free char *path = number_path(service);
+	int r = numbers_init(&service->roster.numbers, &service->roster.table.header->next_number,
+			     service->handover.resuming, path);
+
+	if (r < 0)
+		record_note(RECORD_TROUBLE,
+			    "Conversations may be numbered anew after a stop: %s cannot be used: %s",
+			    path, strerrordesc_np(-r));
+}
+
 int service_start(struct service *service)
 {
 	const struct acceptor_hooks doors = {
@@ -357,6 +379,7 @@ int service_start(struct service *service)
 	r = open_channel(service);
 	if (r < 0)
 		return service_refuse(_("cannot open the operator channel"), r);
+	start_numbers(service);
 	r = handover_resume(&service->handover, &service->roster);
 	if (r < 0)
 		return service_refuse(_("cannot carry on with the saved conversations"), r);

@@ -28,6 +28,16 @@ static void number_name(uint64_t number, char name[NUMBER_SIZE])
 	(void)snprintf(name, NUMBER_SIZE, "%" PRIu64, number);
 }
 
+bool channel_has_files(void)
+{
+	bool has;
+
+	lock_take(&channel.lock);
+	has = channel.dir >= 0;
+	lock_drop(&channel.lock);
+	return has;
+}
+
 int place_open_directory(uint64_t number)
 {
 	char name[NUMBER_SIZE];

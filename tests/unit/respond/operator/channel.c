@@ -37,7 +37,9 @@ static void test_layout(void **state)
 	ssize_t n;
 	struct place *place;
 
+	assert_false(channel_has_files());
 	world_open(world, USEC_NEVER);
+	assert_true(channel_has_files());
 	place = world_place(17);
 	assert_int_equal(mode_of(world, "in"), S_IFIFO | 0620);
 	assert_int_equal(mode_of(world, "events"), S_IFREG | 0640);
