@@ -282,6 +282,9 @@ struct marcel_conversation turn_view(struct turn *turn)
 		.uses_pad = (next->more & MORE_PAD) != 0,
 		.asks_secret = (next->more & MORE_SECRET) != 0,
 		.loaded = conversation->origin.face->loaded,
+		.suspended = conversation->below.responder != NULL
+				     ? conversation->below.responder->name
+				     : NULL,
 	};
 
 	/* What is to be skipped is the framer's affair. */

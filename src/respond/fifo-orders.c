@@ -9,7 +9,6 @@
 #include "respond/fifo-settings.h"
 #include "respond/operator/channel.h"
 #include "respond/operator/pad.h"
-#include "respond/registry.h"
 
 void fifo_refuse(const struct fifo_call *call, uint64_t turn, const char *word, const char *text,
 		 size_t length)
@@ -68,39 +67,36 @@ static int done(const struct fifo_call *call, const char *line, size_t length, i
 	return verdict;
 }
 
-/* The responder that is named, if the conversation can go to it; else NULL. */
-static const struct marcel_responder_ops *heir(const struct marcel_conversation *conversation,
-					       const struct order *order)
+/* Whether ORDER names NAME. */
+static bool names(const struct order *order, const char *name)
+{
+	return strlen(name) == order->length && memcmp(name, order->text, order->length) == 0;
+}
+
+/* The name of the responder that ORDER names, if the conversation can go to it; else NULL. */
+static const char *heir(const struct marcel_conversation *conversation, const struct order *order)
 {
 	const struct marcel_loaded *loaded = conversation->loaded;
-	const struct marcel_responder_ops *ops;
-	char name[64];
 
-	if (order->length >= sizeof(name))
-		return NULL;
-	(void)memcpy(name, order->text, order->length);
-	name[order->length] = '\0';
-	ops = responder_find(name);
-	if (ops == NULL || ops == &fifo_responder)
-		return NULL;
-	/* A script may be the one that waits below; of others it is known what there is. */
-	if (loaded == NULL || ops->load == NULL || strcmp(ops->name, "script") == 0)
-		return ops;
-	while (loaded->ops != NULL && loaded->ops != ops)
+	if (conversation->suspended != NULL && names(order, conversation->suspended))
+		return conversation->suspended;
+	while (loaded != NULL && loaded->ops != NULL && !names(order, loaded->ops->name))
 		loaded++;
-	return loaded->ops;
+	if (loaded == NULL || loaded->ops == NULL || loaded->ops == &fifo_responder)
+		return NULL;
+	return loaded->ops->name;
 }
 
 static int give(const struct fifo_call *call, const struct order *order, const char *line,
 		size_t length)
 {
-	const struct marcel_responder_ops *to = heir(call->conversation, order);
+	const char *to = heir(call->conversation, order);
 
 	if (to == NULL) {
 		fifo_refuse(call, 0, "no-responder", line, length);
 		return -ESRCH;
 	}
-	call->conversation->give_to = to->name;
+	call->conversation->give_to = to;
 	return done(call, line, length, MARCEL_GIVE);
 }
 

@@ -109,6 +109,8 @@ static struct marcel_conversation view(const struct marcel_conversation *convers
 	seen.wake_at = header->wake_at;
 	seen.holds = header->holds != 0;
 	seen.give_to = NULL;
+	/* It goes on when it is given to, as who was suspended does. */
+	seen.suspended = "script";
 	if (script_state_draft(script, hand_script_state(conversation), header->script_used,
 			       &draft)) {
 		seen.draft = draft.bytes;

@@ -151,6 +151,9 @@ def test_reset_and_unknown(open_fifo, channel):
     assert "/close" in channel.wait("refused", number, word="unknown-order").text
     channel.write("/give nobody", number)
     channel.wait("refused", number, word="no-responder", text="/give nobody")
+    # There is no script here.
+    channel.write("/give script", number)
+    channel.wait("refused", number, word="no-responder", text="/give script")
     channel.write("/reset", number)
     with pytest.raises(ConnectionResetError):
         peer.read_to_end()

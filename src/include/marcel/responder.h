@@ -220,6 +220,10 @@ struct marcel_conversation {
 	/* in: the responders that a conversation can be handed to, ended by one without ops; NULL:
 	 * none */
 	const struct marcel_loaded *loaded;
+
+	/* in: the name of who waits below, to go on where it stood if it is given to; NULL: nobody.
+	 * It may be none of those that are loaded by now */
+	const char *suspended;
 };
 
 /* Why wake() is called. */

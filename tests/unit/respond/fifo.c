@@ -133,10 +133,10 @@ static void test_refused(void **state)
 	fake_expect_said("");
 }
 
+static const struct marcel_loaded loaded[] = {{&echo_responder, NULL}, {NULL, NULL}};
+
 static void test_slashes(void **state)
 {
-	const struct marcel_loaded loaded[] = {{&echo_responder, NULL}, {NULL, NULL}};
-
 	(void)state;
 	assert_int_equal(fake_obey("/close\nleft\n"), MARCEL_FAREWELL);
 	fake_expect("done /close\n");
@@ -145,12 +145,19 @@ static void test_slashes(void **state)
 	fake_expect("refused no-conversation: left\nclose end-word\n");
 	assert_int_equal(fake_open(&fifo_responder, shared), 0);
 	assert_int_equal(fake_obey("/reset\n"), MARCEL_RESET);
+	/* There is one only for whom it was taken from. */
+	fake.c.loaded = loaded;
+	assert_int_equal(fake_order(0, "/give script"), -ESRCH);
+	fake.c.suspended = "script";
+	assert_int_equal(fake_order(0, "/give scrip"), -ESRCH);
 	assert_int_equal(fake_obey("/give script\n"), MARCEL_GIVE);
 	assert_string_equal(fake.c.give_to, "script");
-	fake.c.loaded = loaded;
 	assert_int_equal(fake_obey("/give  echo \n"), MARCEL_GIVE);
 	assert_string_equal(fake.c.give_to, "echo");
-	fake_expect("make fifo\nshow 0 0\ndone /reset\ndone /give script\ndone /give  echo \n");
+	fake_expect("make fifo\nshow 0 0\ndone /reset\n"
+		    "refused no-responder: /give script\nnote refused no-responder: /give script\n"
+		    "refused no-responder: /give scrip\nnote refused no-responder: /give scrip\n"
+		    "done /give script\ndone /give  echo \n");
 	assert_int_equal(fake_write("left\n"), 1);
 	fake_close(NULL, "echo");
 	fake_expect("refused not-held: left\nleft echo\n");
@@ -342,6 +349,8 @@ static void test_order(void **state)
 		    "out S #1 /close\nsent #1 /close\nshow 2 0\n");
 	assert_int_equal(fake_order(0, "/x"), -EINVAL);
 	assert_int_equal(fake_order(0, "two\nlines"), -EINVAL);
+	assert_int_equal(fake_order(0, "/give echo"), -ESRCH);
+	fake.c.loaded = loaded;
 	assert_int_equal(fake_order(0, "/give nobody"), -ESRCH);
 	assert_int_equal(fake_order(0, "/give echo"), MARCEL_GIVE);
 	assert_int_equal(fake_order(0, "/close"), MARCEL_FAREWELL);
