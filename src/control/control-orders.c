@@ -82,7 +82,7 @@ static void describe(sd_bus_error *error, int result, const struct order *order)
 		(void)sd_bus_error_setf(error, CONTROL_ERROR "NotNow",
 					"Conversation %" PRIu64
 					" is at a point where nobody else can take it: a secret is "
-					"asked for, or its client has said all",
+					"asked for",
 					number);
 		return;
 	case ECANCELED:

@@ -365,8 +365,9 @@ int service_run(const struct options *options)
 		return r < 0 ? service_refuse(_("cannot print the configuration"), r) : EXIT_OK;
 	}
 	record_set_output(options->log);
-	/* What an operator's group may see it says by the directory it is in. */
-	(void)umask(S_IWGRP | S_IRWXO);
+	/* Who else may see files of ours is said by the directory they are in; the group of
+	 * operators does no more than that, and others nothing. */
+	(void)umask(umask(S_IRWXO) | S_IWGRP | S_IRWXO);
 	block_signals();
 	endword_init();
 	status = serve(&service);

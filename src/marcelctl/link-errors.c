@@ -48,8 +48,7 @@ static const struct meaning meanings[] = {
 	{"NoSuchResponder", ESRCH, FILL_NOTHING, N_("marceld has no such responder")},
 	{"AlreadyHeld", EALREADY, FILL_NUMBER, N_("an operator holds conversation %s already")},
 	{"NotNow", EBUSY, FILL_NUMBER,
-	 N_("conversation %s is at a point where nobody else can take it: a secret is asked for, or "
-	    "its client has said all")},
+	 N_("conversation %s is at a point where nobody else can take it: a secret is asked for")},
 	{"HandingOver", ECANCELED, FILL_NUMBER,
 	 N_("marceld is being restarted and takes conversation %s along: try again")},
 	{"NotPossible", EOPNOTSUPP, FILL_TEXT, N_("this is not possible: %s")},

@@ -189,6 +189,8 @@ static void test_switched(void **state)
 	line(&script, "four");
 	take(&script);
 	cut(&script);
+	give_back(&script);
+	cut(&script);
 	script.ends = true;
 	part(&script, script.in.used);
 	play(&script, tcp_pair(), false);
