@@ -170,6 +170,7 @@ static void carry(uint32_t slot, int *fd)
 	place->fd = take_fd(fd);
 	place->slot = slot;
 	place->waiting = entry->waiting;
+	place->link_unsure = true;
 	place->carried = true;
 	channel.by_slot[slot] = place;
 	if (entry->number == 0 || entry->ended != 0 || channel_find(entry->number) != NULL) {

@@ -92,6 +92,7 @@ struct place {
 	bool ending;   /* nothing is passed on to it any more */
 	bool astray;   /* its `in` is not the FIFO any more; told */
 	uint64_t waiting;
+	bool link_unsure; /* another process may have died before it made the link, or removed it */
 
 	/* Once claimed, of its conversation's thread. */
 	bool has_directory;

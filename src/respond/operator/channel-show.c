@@ -184,10 +184,25 @@ void place_write_info(const struct place *place, const char *ended)
 		channel_recovered(TOLD_INFO);
 }
 
+/* Makes the link of PLACE, which has its number. */
+static void make_link(struct place *place)
+{
+	char name[LINK_SIZE], target[64];
+
+	place->link_unsure = false;
+	if (channel.waiting < 0)
+		return;
+	waiting_name(place->waiting, place->number, name);
+	(void)snprintf(target, sizeof(target), "../" NAME_CONVERSATIONS "/%" PRIu64, place->number);
+	if (symlinkat(target, channel.waiting, name) < 0 && errno != EEXIST)
+		channel_complain(TOLD_WAITING, place, "It cannot be shown as waiting", -errno);
+	else
+		channel_recovered(TOLD_WAITING);
+}
+
 /* Gives PLACE its link in waiting/, behind all others. */
 static void set_link(struct place *place)
 {
-	char name[LINK_SIZE], target[64];
 	uint64_t link;
 
 	lock_take(&channel.lock);
@@ -196,30 +211,24 @@ static void set_link(struct place *place)
 	if (place->slot != NO_SLOT)
 		channel.table->entries[place->slot].waiting = link;
 	lock_drop(&channel.lock);
-	if (channel.waiting < 0)
-		return;
-	waiting_name(link, place->number, name);
-	(void)snprintf(target, sizeof(target), "../" NAME_CONVERSATIONS "/%" PRIu64, place->number);
-	if (symlinkat(target, channel.waiting, name) < 0 && errno != EEXIST)
-		channel_complain(TOLD_WAITING, place, "It cannot be shown as waiting", -errno);
-	else
-		channel_recovered(TOLD_WAITING);
+	make_link(place);
 }
 
 void place_unlink_waiting(struct place *place)
 {
 	char name[LINK_SIZE];
-	uint64_t link;
 
+	if (place->waiting == 0)
+		return;
+	/* First the link: what the table does not know of nobody would remove after a death. */
+	waiting_name(place->waiting, place->number, name);
+	if (channel.waiting >= 0)
+		(void)unlinkat(channel.waiting, name, 0);
 	lock_take(&channel.lock);
-	link = place->waiting;
 	place->waiting = 0;
 	if (place->slot != NO_SLOT)
 		channel.table->entries[place->slot].waiting = 0;
 	lock_drop(&channel.lock);
-	waiting_name(link, place->number, name);
-	if (link != 0 && channel.waiting >= 0)
-		(void)unlinkat(channel.waiting, name, 0);
 }
 
 void place_show(struct place *place, uint64_t turn, uint64_t waiting)
@@ -230,5 +239,7 @@ void place_show(struct place *place, uint64_t turn, uint64_t waiting)
 		place_unlink_waiting(place);
 	else if (place->waiting == 0)
 		set_link(place);
+	else if (place->link_unsure)
+		make_link(place);
 	place_write_info(place, NULL);
 }
