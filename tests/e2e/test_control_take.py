@@ -13,7 +13,7 @@ on connect            say "hello"
 state open
     on 'LOGIN'        say "password?"; secret next
     on 'KEY'          say "key?"; collect key until "."; secret; say "kept"
-    on 'LATER'        wait 2s; say "late"
+    on 'LATER'        wait 5s; say "late"
     otherwise         say "open ${message|length}"
 """
 
@@ -56,6 +56,7 @@ def test_a_secret_is_left_to_who_asks_for_it(server, control):
 def test_who_has_said_all_waits_for_what_is_due(server, control):
     with server.connect(b"hello\n") as peer:
         peer.send("LATER\n").half_close()
+        server.wait_record("said", conversation=1, message="C> LATER")
         # It is taken while the script waits; nobody asks the operator anything, so it goes back.
         control.call("Take", "t", 1)
         peer.expect_end(b"late\n")
