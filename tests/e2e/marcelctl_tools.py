@@ -43,6 +43,15 @@ def ctl(*arguments, input=b"", status=0, env=None, **options):
     return result
 
 
+UTC = {"TZ": "UTC"}
+
+
+def call(where, *arguments, **options):
+    """Runs marcelctl with --control behind its verb."""
+    path = getattr(where, "path", where)
+    return ctl(arguments[0], "--control", path, *arguments[1:], **{"env": UTC, **options})
+
+
 @pytest.fixture
 def write(tmp_path):
     """write(name, text) gives the path of a file with this text."""

@@ -147,7 +147,7 @@ class Channel:
             raise AssertionError(f"{error}; there are {self.all[-20:]}") from None
 
     def numbers(self):
-        """The conversations that there is a place for now."""
+        """The conversations that have a place."""
         return [event.conversation for event in self.find("opened")
                 if self.place(event.conversation, "in").exists()]
 
