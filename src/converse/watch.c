@@ -401,7 +401,7 @@ static struct watched *find(struct watch *watch, uint64_t number)
 	for (uint32_t i = 0; number != 0 && i < top; i++) {
 		struct watched *w = &watch->watched[i];
 
-		if (atomic_load_explicit(&w->number, memory_order_relaxed) != number)
+		if (atomic_load_explicit(&w->number, memory_order_acquire) != number)
 			continue;
 		lock_take(&w->lock);
 		if (is_live(w) && w->conversation->slot.head->number == number)
@@ -438,7 +438,7 @@ void watch_each(struct watch *watch, watch_each_fn *function, void *context)
 		struct watched *w = &watch->watched[i];
 		bool found;
 
-		if (atomic_load_explicit(&w->number, memory_order_relaxed) == 0)
+		if (atomic_load_explicit(&w->number, memory_order_acquire) == 0)
 			continue;
 		lock_take(&w->lock);
 		found = is_live(w);

@@ -124,7 +124,8 @@ class Running:
         rest, errors = self.process.communicate(timeout=PATIENCE)
         assert self.lines.data + rest == b"", (self.lines.data, rest)
         assert not SANITIZER_REPORT.search(errors), errors
-        assert (self.process.returncode, errors.decode()) == (status, err)
+        seen = (self.process.returncode, errors.decode())
+        assert seen == (status, err), seen
 
 
 class Fake:
