@@ -152,10 +152,29 @@ static void on_past(void *context, const struct link_event *said)
 	print(past->f, said);
 }
 
+static void tell_nobody(void *context, const char *line)
+{
+	(void)context;
+	(void)line;
+}
+
+/* Shows what the past of the conversation NUMBER has that was not shown. Returns 0, also if it is
+ * over by now, which a signal says; or a negative errno. */
+static int catch_up_with(struct follow *f, uint64_t number)
+{
+	struct past past = {.f = f, .mark = f->last};
+	link_tell_fn *tell = f->link.tell;
+	int r;
+
+	f->link.tell = tell_nobody;
+	r = link_past(&f->link, number, on_past, &past);
+	f->link.tell = tell;
+	return r == -ENOENT ? 0 : r;
+}
+
 /* Shows what was said since the last thing that was shown. Returns 0 or a negative errno. */
 static int catch_up(struct follow *f)
 {
-	struct past past = {.f = f, .mark = f->last};
 	struct link_conversation *list = NULL;
 	bool there = false;
 	int n;
@@ -168,11 +187,10 @@ static int catch_up(struct follow *f)
 		if (f->number != 0 && list[i].number != f->number)
 			continue;
 		there = true;
-		/* -ENOENT: it is over by now, and a signal says so. */
-		r = link_past(&f->link, list[i].number, on_past, &past);
+		r = catch_up_with(f, list[i].number);
 	}
 	link_free_list(list, (size_t)n);
-	if (r < 0 && r != -ENOENT)
+	if (r < 0)
 		return r;
 	if (f->number != 0 && !there) {
 		const struct link_event over = {.name = "Closed", .number = f->number, .text = "-"};
@@ -191,12 +209,6 @@ static void disconnect(struct follow *f)
 	(void)sd_bus_detach_event(f->link.bus);
 	link_done(&f->link);
 	f->gone = false;
-}
-
-static void tell_nobody(void *context, const char *line)
-{
-	(void)context;
-	(void)line;
 }
 
 /* Opens a link, subscribes, and shows what there is to show. Returns 0 or a negative errno; QUIET:
