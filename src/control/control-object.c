@@ -268,16 +268,22 @@ static int on_get(sd_bus_message *call, void *context, sd_bus_error *error)
 	return finish(reply, r);
 }
 
-static void list_said(void *context, const struct watch_event *said, const char *text)
+static void list_said(void *context, const struct marcel_line *line)
 {
 	struct listing *listing = context;
-	const char who[] = {said->who, '\0'};
+	const bool withheld = line->length == MARCEL_WITHHELD;
+	const struct watch_event said = {
+		.withheld = withheld,
+		.length = withheld ? 0 : line->length,
+		.whole = line->whole,
+	};
+	const char who[] = {line->who, '\0'};
 	char shown[EVENT_TEXT_SIZE];
 
 	if (listing->result >= 0)
 		listing->result =
-			sd_bus_message_append(listing->reply, "(tsts)", said->time, who, said->turn,
-					      events_text(shown, sizeof(shown), said, text));
+			sd_bus_message_append(listing->reply, "(tsts)", line->time, who, line->turn,
+					      events_text(shown, sizeof(shown), &said, line->text));
 }
 
 static int on_past(sd_bus_message *call, void *context, sd_bus_error *error)

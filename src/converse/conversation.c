@@ -19,6 +19,7 @@
 #include "converse/endword.h"
 #include "converse/switch.h"
 #include "converse/turn.h"
+#include "converse/watch.h"
 
 void end_dialogue(struct turn *turn, enum end_reason reason, bool with_farewell)
 {
@@ -160,6 +161,7 @@ static enum end_reason answer(struct conversation *c, const char *bytes, const s
 		end_dialogue(&turn, goodbye, true);
 		return END_NONE;
 	}
+	watch_recall(c->watch, c);
 	verdict = turn_respond(&turn, message, frame->length);
 	if (verdict != MARCEL_AGAIN)
 		turn.next->in_taken += frame->consumed;
@@ -479,6 +481,9 @@ void conversation_run(struct conversation *c)
 	if (slot_turn(c->slot.head)->phase == PHASE_GREETING &&
 	    slot_turn(c->slot.head)->out_end == 0)
 		record_beginning(c);
+	/* Who has said nothing has no past to be looked at, and is not to cost a page. */
+	if (c->resumed && slot_turn(c->slot.head)->messages > 0)
+		watch_recall(c->watch, c);
 	restore(c);
 	if (slot_turn(c->slot.head)->phase != PHASE_LINGER)
 		broken = go_through_phases(c);

@@ -36,6 +36,7 @@
 
 #include "converse/dialogue.h"
 #include "marcel/responder.h"
+#include "respond/past.h"
 
 #define SLOT_HEAD_SIZE 256
 
@@ -211,6 +212,7 @@ struct slot {
 	struct slot_near *near;
 	struct slot_states *states;
 	struct slot_far *far;
+	struct marcel_past *past;
 };
 
 /* The input buffer of TURN, and its room in bytes. */

@@ -14,6 +14,12 @@ static uint64_t round_to_page(uint64_t size)
 	return (size + TABLE_PAGE - 1) / TABLE_PAGE * TABLE_PAGE;
 }
 
+/* No field says it: where a table keeps what was said last, that follows the far parts. */
+static uint64_t past_offset(const struct table_header *header)
+{
+	return header->far_offset + header->capacity * header->far_size;
+}
+
 static struct table_header layout(uint32_t capacity)
 {
 	struct table_header header = {
@@ -34,7 +40,7 @@ static struct table_header layout(uint32_t capacity)
 		header.heads_offset + round_to_page(capacity * sizeof(struct slot_head));
 	header.states_offset = header.near_offset + capacity * sizeof(struct slot_near);
 	header.far_offset = header.states_offset + capacity * sizeof(struct slot_states);
-	header.size = header.far_offset + capacity * sizeof(struct slot_far);
+	header.size = past_offset(&header) + capacity * sizeof(struct marcel_past);
 	atomic_init(&header.next_number, 1);
 	return header;
 }
@@ -67,6 +73,7 @@ static void find_parts(struct table *table)
 	table->near = (struct slot_near *)(void *)(map + table->header->near_offset);
 	table->states = (struct slot_states *)(void *)(map + table->header->states_offset);
 	table->far = (struct slot_far *)(void *)(map + table->header->far_offset);
+	table->past = (struct marcel_past *)(void *)(map + past_offset(table->header));
 	table->ring = map + table->header->ring_offset;
 }
 
@@ -92,20 +99,34 @@ int table_init(struct table *ret_table, uint32_t capacity)
 	return 0;
 }
 
+/* Whether HEADER has its parts where OURS has them. */
+static bool has_same_parts(const struct table_header *header, const struct table_header *ours)
+{
+	return header->magic == ours->magic && header->version == ours->version &&
+	       header->header_size == ours->header_size && header->capacity == ours->capacity &&
+	       header->head_size == ours->head_size && header->near_size == ours->near_size &&
+	       header->states_size == ours->states_size && header->far_size == ours->far_size &&
+	       header->ring_offset == ours->ring_offset && header->ring_size == ours->ring_size &&
+	       header->heads_offset == ours->heads_offset &&
+	       header->near_offset == ours->near_offset &&
+	       header->states_offset == ours->states_offset &&
+	       header->far_offset == ours->far_offset;
+}
+
 bool table_header_fits(const struct table_header *header, uint32_t capacity, uint64_t size)
 {
 	struct table_header ours = layout(capacity);
 
-	return header->magic == ours.magic && header->version == ours.version &&
-	       header->header_size == ours.header_size && header->capacity == ours.capacity &&
-	       header->head_size == ours.head_size && header->near_size == ours.near_size &&
-	       header->states_size == ours.states_size && header->far_size == ours.far_size &&
-	       header->ring_offset == ours.ring_offset && header->ring_size == ours.ring_size &&
-	       header->heads_offset == ours.heads_offset &&
-	       header->near_offset == ours.near_offset &&
-	       header->states_offset == ours.states_offset &&
-	       header->far_offset == ours.far_offset && header->size == ours.size &&
-	       size == ours.size;
+	return has_same_parts(header, &ours) && header->size == ours.size && size == ours.size;
+}
+
+bool table_header_fits_without_past(const struct table_header *header, uint32_t capacity,
+				    uint64_t size)
+{
+	struct table_header ours = layout(capacity);
+
+	return has_same_parts(header, &ours) && header->size == past_offset(&ours) &&
+	       size == past_offset(&ours);
 }
 
 int table_adopt(struct table *ret_table, int fd)
@@ -141,6 +162,7 @@ void table_release_slot(struct table *table, uint32_t index)
 	table_release_range(&table->near[index], sizeof(*table->near));
 	table_release_range(&table->states[index], sizeof(*table->states));
 	table_release_range(&table->far[index], sizeof(*table->far));
+	table_release_range(&table->past[index], sizeof(*table->past));
 }
 
 struct slot table_slot(const struct table *table, uint32_t index)
@@ -150,5 +172,6 @@ struct slot table_slot(const struct table *table, uint32_t index)
 		.near = &table->near[index],
 		.states = &table->states[index],
 		.far = &table->far[index],
+		.past = &table->past[index],
 	};
 }

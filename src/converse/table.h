@@ -6,9 +6,10 @@
  * descriptor after the process died finds them. It is sparse: its size is that of all slots with
  * their largest messages, its memory only what was used.
  *
- * Layout: a header page, the ring, then the heads, the near parts, the states and the far parts of
- * all slots, each kind side by side. The header says all sizes, so
- * that a later version can tell whether it reads the table as it is.
+ * Layout: a header page, the ring, then the heads, the near parts, the states, the far parts and
+ * what was said last of all slots, each kind side by side. The header says all sizes, so
+ * that a later version can tell whether it reads the table as it is. The first tables of version 1
+ * end with the far parts.
  */
 #pragma once
 
@@ -69,6 +70,7 @@ struct table {
 	struct slot_near *near;
 	struct slot_states *states;
 	struct slot_far *far;
+	struct marcel_past *past;
 	void *ring;
 };
 
@@ -88,6 +90,10 @@ int table_adopt(struct table *ret_table, int fd);
 /* Whether HEADER is that of a table of CAPACITY slots as this version lays them out, in SIZE bytes.
  */
 bool table_header_fits(const struct table_header *header, uint32_t capacity, uint64_t size);
+
+/* The same for a table that does not have what was said last, and else is like this version's. */
+bool table_header_fits_without_past(const struct table_header *header, uint32_t capacity,
+				    uint64_t size);
 
 /* Unmaps and closes the table; its contents live on while others hold the descriptor. */
 void table_done(struct table *table);

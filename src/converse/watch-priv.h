@@ -1,6 +1,6 @@
 /*
- * What the two files of the watch share: watch.c knows who may see and ask what; watch-ring.c keeps
- * events in bounded memory.
+ * What the files of the watch share: watch.c is what conversations tell, watch-ask.c what the
+ * control asks; watch-ring.c keeps events in bounded memory.
  *
  * Of the locks here, that of a watched part and the watch's own, nobody takes one while he has the
  * other; a wire's (wire.h) may be taken under the first.
@@ -9,9 +9,8 @@
 
 #include "converse/watch.h"
 
-/* The queue of events; what a conversation keeps of its past. */
+/* The queue of events. */
 #define QUEUE_SIZE ((size_t)1024 * 1024)
-#define PAST_SIZE  ((size_t)4096)
 
 /* Wishes that may wait in one conversation. */
 #define WISHES_MAX 16
@@ -44,7 +43,8 @@ struct watched {
 	uint64_t waiting;
 	usec_t waiting_since;
 	usec_t last;
-	struct watch_ring past;
+	bool has_past; /* what was said last is kept, and good; only the conversation's thread
+			* changes it while that runs */
 	struct wish_node *wishes; /* oldest first; the first may be at work */
 	unsigned n_wishes;
 };
@@ -66,18 +66,14 @@ struct watch {
 	struct watch_sums shown; /* of all: what grows, as watch_sum() said last */
 };
 
+/* Frees NODE and all that follow. */
+void watch_free_wishes(struct wish_node *node);
+
 /* Makes RING, of SIZE bytes. Returns 0 or -ENOMEM. */
 int ring_make(struct watch_ring *ring, size_t size);
-
-/* A copy of RING, which owns its bytes. Returns 0 or -ENOMEM. */
-int ring_copy(const struct watch_ring *ring, struct watch_ring *ret_copy);
 
 /* Appends EVENT with its text. Returns false when there is no room. */
 bool queue_put(struct watch_ring *ring, const struct watch_event *event, const char *text);
 
 /* Takes the oldest out. Returns false when there is none. */
 bool queue_take(struct watch_ring *ring, struct watch_event *ret_event, char text[WATCH_TEXT_MAX]);
-
-/* Appends EVENT and drops the oldest for it, its text cut if it needs to be; makes the ring first.
- * What there is no memory for is not kept. */
-void past_put(struct watch_ring *ring, const struct watch_event *event, const char *text);

@@ -14,18 +14,6 @@ int ring_make(struct watch_ring *ring, size_t size)
 	return ring->bytes != NULL ? 0 : -ENOMEM;
 }
 
-int ring_copy(const struct watch_ring *ring, struct watch_ring *ret_copy)
-{
-	char *bytes = malloc(ring->size);
-
-	if (bytes == NULL)
-		return -ENOMEM;
-	(void)memcpy(bytes, ring->bytes, ring->size);
-	*ret_copy = *ring;
-	ret_copy->bytes = bytes;
-	return 0;
-}
-
 /* Copies LENGTH bytes between the ring, from stream offset AT on, and memory. */
 static void put_bytes(struct watch_ring *ring, uint64_t at, const void *from, size_t length)
 {
@@ -72,20 +60,4 @@ bool queue_take(struct watch_ring *ring, struct watch_event *ret_event, char tex
 	get_bytes(ring, ring->begin + sizeof(*ret_event), text, ret_event->length);
 	ring->begin += size_of(ret_event);
 	return true;
-}
-
-void past_put(struct watch_ring *ring, const struct watch_event *event, const char *text)
-{
-	struct watch_event kept = *event, oldest;
-
-	if (ring->bytes == NULL && ring_make(ring, PAST_SIZE) < 0)
-		return;
-	/* Half of it, so that more than one line is there. */
-	if (kept.length > ring->size / 2)
-		kept.length = ring->size / 2;
-	while (size_of(&kept) > ring->size - (size_t)(ring->end - ring->begin)) {
-		get_bytes(ring, ring->begin, &oldest, sizeof(oldest));
-		ring->begin += size_of(&oldest);
-	}
-	(void)queue_put(ring, &kept, text);
 }

@@ -11,11 +11,7 @@
 #include "base/cleanup.h"
 #include "converse/conversation.h"
 #include "converse/watch-priv.h"
-
-static bool is_live(const struct watched *w)
-{
-	return w->conversation != NULL;
-}
+#include "respond/past.h"
 
 int watch_new(uint32_t capacity, struct watch **ret_watch)
 {
@@ -37,7 +33,7 @@ int watch_new(uint32_t capacity, struct watch **ret_watch)
 	return 0;
 }
 
-static void free_wishes(struct wish_node *node)
+void watch_free_wishes(struct wish_node *node)
 {
 	while (node != NULL) {
 		struct wish_node *next = node->next;
@@ -57,11 +53,10 @@ void watch_free(struct watch *watch)
 
 		if (!atomic_load(&w->made))
 			continue;
-		free_wishes(w->wishes);
-		free(w->past.bytes);
+		watch_free_wishes(w->wishes);
 		lock_done(&w->lock);
 	}
-	free_wishes(watch->answers);
+	watch_free_wishes(watch->answers);
 	free(watch->watched);
 	free(watch->queue.bytes);
 	close_fd(&watch->event);
@@ -92,6 +87,11 @@ static void ring(struct watch *watch)
 static struct watched *of(struct watch *watch, const struct conversation *c)
 {
 	return &watch->watched[c->index];
+}
+
+static bool keeps_past(const struct watch *watch)
+{
+	return atomic_load_explicit(&watch->keeps_past, memory_order_relaxed);
 }
 
 static void put_name(char name[WATCH_NAME_MAX], const char *text)
@@ -146,6 +146,7 @@ void watch_begin(struct watch *watch, struct conversation *c)
 	put_name(w->responder, c->responder->name);
 	put_name(w->suspended, c->below.responder != NULL ? c->below.responder->name : NULL);
 	w->speaker[0] = '\0';
+	w->has_past = false;
 	atomic_store(&w->number, c->slot.head->number);
 	lock_drop(&w->lock);
 	if (c->index >= atomic_load(&watch->top))
@@ -194,8 +195,6 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 	w->wishes = NULL;
 	w->n_wishes = 0;
 	turns = w->turns;
-	free(w->past.bytes);
-	w->past = (struct watch_ring){.bytes = NULL};
 	lock_drop(&w->lock);
 	while (wishes != NULL) {
 		struct wish_node *next = wishes->next;
@@ -214,6 +213,62 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 	lock_drop(&watch->lock);
 	if (reason != END_HANDOVER)
 		tell_name(watch, c, WATCH_CLOSED, end_reason_name(reason));
+}
+
+/* Adds to the past of C the lines of its greeting, which lies in the output buffer as long as
+ * nothing else was said. */
+static void recall_greeting(struct conversation *c)
+{
+	const struct slot_turn *turn = slot_turn(c->slot.head);
+	const char *at = slot_out(&c->slot, turn);
+	const char *end = at + (turn->out_end - turn->out_base);
+
+	while (turn->out_base == 0 && at < end) {
+		const char *lf = memchr(at, '\n', (size_t)(end - at));
+		const char *next = lf != NULL ? lf + 1 : end;
+		size_t length = (size_t)((lf != NULL ? lf : end) - at);
+
+		if (lf != NULL && length > 0 && at[length - 1] == '\r')
+			length--;
+		past_add(c->slot.past, &(struct marcel_line){
+					       .time = c->slot.head->opened,
+					       .who = MARCEL_SERVER,
+					       .text = at,
+					       .length = length,
+				       });
+		at = next;
+	}
+}
+
+/* Makes the past of C usable, if that was not done. Its lock, that of W, is held. */
+static void begin_past(struct conversation *c, struct watched *w)
+{
+	uint64_t turn = slot_turn(c->slot.head)->messages;
+
+	if (w->has_past)
+		return;
+	w->has_past = true;
+	if (c->resumed)
+		past_trim(c->slot.past, turn);
+	else
+		past_init(c->slot.past);
+	if (turn == 0 && past_is_empty(c->slot.past))
+		recall_greeting(c);
+}
+
+void watch_recall(struct watch *watch, struct conversation *c)
+{
+	struct watched *w;
+
+	if (watch == NULL || !keeps_past(watch))
+		return;
+	w = of(watch, c);
+	/* Nobody but this thread changes it. */
+	if (w->has_past)
+		return;
+	lock_take(&w->lock);
+	begin_past(c, w);
+	lock_drop(&w->lock);
 }
 
 void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t turn,
@@ -242,9 +297,16 @@ void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t 
 	if (turn > w->turns)
 		w->turns = turn;
 	/* Who only listens to the greeting costs no memory. */
-	if (atomic_load_explicit(&watch->keeps_past, memory_order_relaxed) &&
-	    (turn > 0 || w->past.bytes != NULL))
-		past_put(&w->past, &event, text);
+	if (keeps_past(watch) && slot_turn(c->slot.head)->phase != PHASE_GREETING) {
+		begin_past(c, w);
+		past_add(c->slot.past, &(struct marcel_line){
+					       .time = event.time,
+					       .turn = turn,
+					       .who = who,
+					       .text = text,
+					       .length = length,
+				       });
+	}
 	lock_drop(&w->lock);
 	tell(watch, &event, text);
 }
@@ -365,231 +427,4 @@ void watch_answer(struct watch *watch, struct conversation *c, uint64_t ticket, 
 	lock_drop(&w->lock);
 	if (node != NULL)
 		answer(watch, node, result);
-}
-
-/* Fills VIEW with what W says, which is locked and live. */
-static void look(const struct watched *w, struct watch_view *view)
-{
-	const struct conversation *c = w->conversation;
-	const struct slot_head *head = c->slot.head;
-	const struct slot_card *card = &c->slot.near->card;
-
-	*view = (struct watch_view){
-		.number = head->number,
-		.opened = head->opened,
-		.turns = w->turns,
-		.waiting = w->waiting,
-		.waiting_since = w->waiting_since,
-		.last = w->last,
-		.bytes_in = atomic_load(&head->in_read),
-		.bytes_out = atomic_load(&head->out_sent),
-	};
-	(void)memcpy(view->id, head->id, sizeof(view->id));
-	(void)snprintf(view->peer, sizeof(view->peer), "%s", card->peer);
-	(void)snprintf(view->listener, sizeof(view->listener), "%s", card->listener);
-	put_name(view->responder, w->responder);
-	put_name(view->speaker, w->speaker);
-	put_name(view->suspended, w->suspended);
-}
-
-/* Finds the conversation NUMBER and locks its watched part; NULL when there is none. */
-LOCK_ATTRIBUTE(no_thread_safety_analysis)
-static struct watched *find(struct watch *watch, uint64_t number)
-{
-	uint32_t top = atomic_load(&watch->top);
-
-	for (uint32_t i = 0; number != 0 && i < top; i++) {
-		struct watched *w = &watch->watched[i];
-
-		if (atomic_load_explicit(&w->number, memory_order_acquire) != number)
-			continue;
-		lock_take(&w->lock);
-		if (is_live(w) && w->conversation->slot.head->number == number)
-			return w;
-		lock_drop(&w->lock);
-	}
-	return NULL;
-}
-
-LOCK_ATTRIBUTE(no_thread_safety_analysis)
-static void leave(struct watched *w)
-{
-	lock_drop(&w->lock);
-}
-
-int watch_look(struct watch *watch, uint64_t number, struct watch_view *ret_view)
-{
-	struct watched *w = find(watch, number);
-
-	if (w == NULL)
-		return -ENOENT;
-	look(w, ret_view);
-	leave(w);
-	return 0;
-}
-
-void watch_each(struct watch *watch, watch_each_fn *function, void *context)
-{
-	uint32_t top = atomic_load(&watch->top);
-	struct watch_view view;
-	bool more = true;
-
-	for (uint32_t i = 0; more && i < top; i++) {
-		struct watched *w = &watch->watched[i];
-		bool found;
-
-		if (atomic_load_explicit(&w->number, memory_order_acquire) == 0)
-			continue;
-		lock_take(&w->lock);
-		found = is_live(w);
-		if (found)
-			look(w, &view);
-		lock_drop(&w->lock);
-		if (found)
-			more = function(context, &view);
-	}
-}
-
-static bool add_up(void *context, const struct watch_view *view)
-{
-	struct watch_sums *sums = context;
-
-	sums->live++;
-	sums->messages += view->turns;
-	sums->bytes_in += view->bytes_in;
-	sums->bytes_out += view->bytes_out;
-	sums->waiting += view->waiting != 0;
-	return true;
-}
-
-/* Lets *NOW be no less than *SHOWN, and keeps it there. */
-static void only_grow(uint64_t *now, uint64_t *shown)
-{
-	if (*now < *shown)
-		*now = *shown;
-	*shown = *now;
-}
-
-void watch_sum(struct watch *watch, struct watch_sums *ret_sums)
-{
-	struct watch_sums sums;
-
-	lock_take(&watch->lock);
-	sums = watch->sums;
-	sums.dropped = watch->dropped_ever + watch->dropped;
-	lock_drop(&watch->lock);
-	watch_each(watch, add_up, &sums);
-	/* Who ends between the two is in neither. */
-	lock_take(&watch->lock);
-	only_grow(&sums.messages, &watch->shown.messages);
-	only_grow(&sums.bytes_in, &watch->shown.bytes_in);
-	only_grow(&sums.bytes_out, &watch->shown.bytes_out);
-	lock_drop(&watch->lock);
-	*ret_sums = sums;
-}
-
-int watch_past(struct watch *watch, uint64_t number, watch_past_fn *function, void *context)
-{
-	struct watched *w = find(watch, number);
-	struct watch_ring copy = {.bytes = NULL};
-	struct watch_event event;
-	char text[WATCH_TEXT_MAX];
-	int r = 0;
-
-	if (w == NULL)
-		return -ENOENT;
-	if (w->past.bytes != NULL)
-		r = ring_copy(&w->past, &copy);
-	leave(w);
-	while (copy.bytes != NULL && queue_take(&copy, &event, text))
-		function(context, &event, text);
-	free(copy.bytes);
-	return r;
-}
-
-int watch_wish(struct watch *watch, uint64_t number, const struct wish *wish)
-{
-	struct wish_node **end, *node;
-	struct watched *w;
-
-	if (wish->kind == WISH_SAY && wish->length > WISH_LINE_MAX)
-		return -E2BIG;
-	node = calloc(1, sizeof(*node));
-	if (node == NULL)
-		return -ENOMEM;
-	node->wish = *wish;
-	node->wish.line = malloc(wish->length + 1);
-	if (node->wish.line == NULL) {
-		free(node);
-		return -ENOMEM;
-	}
-	if (wish->length > 0)
-		(void)memcpy(node->wish.line, wish->line, wish->length);
-	node->wish.line[wish->length] = '\0';
-	w = find(watch, number);
-	if (w == NULL || w->n_wishes >= WISHES_MAX) {
-		if (w != NULL)
-			leave(w);
-		free_wishes(node);
-		return w == NULL ? -ENOENT : -ENOBUFS;
-	}
-	for (end = &w->wishes; *end != NULL; end = &(*end)->next)
-		;
-	*end = node;
-	w->n_wishes++;
-	wire_wake(&w->conversation->wire, MAIL_WISH);
-	leave(w);
-	return 0;
-}
-
-void watch_listen(struct watch *watch, bool listen)
-{
-	lock_take(&watch->lock);
-	if (listen && watch->queue.bytes == NULL)
-		(void)ring_make(&watch->queue, QUEUE_SIZE);
-	atomic_store(&watch->listens, listen);
-	lock_drop(&watch->lock);
-}
-
-/* Takes the oldest answer out, if all that happened before it is told; NULL when there is none.
- * What happens after it doesn't put it off, however much that is. Its lock is held. */
-static struct wish_node *take_answer(struct watch *watch)
-{
-	struct wish_node *node = watch->answers;
-
-	if (node == NULL || node->after > watch->queue.begin)
-		return NULL;
-	watch->answers = node->next;
-	return node;
-}
-
-int watch_next(struct watch *watch, struct watch_event *ret_event, char text[WATCH_TEXT_MAX],
-	       uint64_t *ret_dropped)
-{
-	struct wish_node *node;
-	uint64_t count;
-	int r = 0;
-
-	lock_take(&watch->lock);
-	*ret_dropped = watch->dropped;
-	watch->dropped_ever += watch->dropped;
-	watch->dropped = 0;
-	node = take_answer(watch);
-	if (node == NULL && watch->queue.bytes != NULL &&
-	    queue_take(&watch->queue, ret_event, text))
-		r = 1;
-	if (r == 0 && node == NULL)
-		(void)!read(watch->event, &count, sizeof(count));
-	lock_drop(&watch->lock);
-	if (node == NULL)
-		return r;
-	*ret_event = (struct watch_event){
-		.kind = WATCH_DONE,
-		.time = clock_realtime(),
-		.ticket = node->wish.ticket,
-		.result = node->result,
-	};
-	node->next = NULL;
-	free_wishes(node);
-	return 1;
 }

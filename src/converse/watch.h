@@ -10,8 +10,8 @@
  * NOTE ON THE WATCHED PART. It is filled by the main thread when a conversation begins or is
  * resumed, changed by the conversation's thread, and emptied by the main thread before that thread
  * is joined, always under its lock; so whoever holds the lock and sees that it is live may also
- * wake the thread (wire.h). It belongs to this process: after a restart what was said last, for
- * watch_past(), and the sums begin anew, and wishes that were not answered are gone.
+ * wake the thread (wire.h). It belongs to this process: after a restart the sums begin anew, and
+ * wishes that were not answered are gone. What was said last lies in the table (respond/past.h).
  */
 #pragma once
 
@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "converse/end-reasons.h"
+#include "marcel/responder.h"
 
 struct conversation;
 struct record_about;
@@ -121,7 +122,8 @@ void watch_free(struct watch *watch);
 /* An eventfd that is readable while there are events or answers; owned by WATCH. Any thread. */
 int watch_fd(const struct watch *watch);
 
-/* Whether what was said last is kept for watch_past(); at first: no. Main thread. */
+/* Whether what was said last is kept for watch_past() and marcel_past(); at first: no. Main thread.
+ */
 void watch_keep_past(struct watch *watch, bool keep);
 
 /*
@@ -134,8 +136,15 @@ void watch_keep_past(struct watch *watch, bool keep);
 void watch_begin(struct watch *watch, struct conversation *c);
 void watch_end(struct watch *watch, struct conversation *c, enum end_reason reason);
 
+/*
+ * Makes what was said last in C good for marcel_past(): begins it with the greeting, and drops what
+ * another process left of a turn that did not come into force. Before a responder may look at it.
+ * Conversation's thread, as all that follow.
+ */
+void watch_recall(struct watch *watch, struct conversation *c);
+
 /* Something was said: LENGTH bytes at TEXT in turn TURN; MARCEL_WITHHELD: it is secret.
- * Conversation's thread, as all that follow. */
+ */
 void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t turn,
 		const char *text, size_t length);
 
@@ -184,10 +193,9 @@ void watch_each(struct watch *watch, watch_each_fn *function, void *context);
 
 void watch_sum(struct watch *watch, struct watch_sums *ret_sums);
 
-/* What was said last in the conversation NUMBER, oldest first: calls FUNCTION with each line, as in
- * WATCH_SAID. Kept are some 4 KiB. Returns 0 or -ENOENT. */
-typedef void watch_past_fn(void *context, const struct watch_event *said, const char *text);
-int watch_past(struct watch *watch, uint64_t number, watch_past_fn *function, void *context);
+/* What was said last in the conversation NUMBER, oldest first: calls FUNCTION with each line. Kept
+ * are some 4 KiB. Returns 0 or -ENOENT. */
+int watch_past(struct watch *watch, uint64_t number, marcel_line_fn *function, void *context);
 
 /*
  * Asks WISH, whose line is copied, of the conversation NUMBER and wakes it. The answer comes as

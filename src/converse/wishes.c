@@ -49,6 +49,8 @@ static enum end_reason change(struct conversation *c, const struct wish *wish, i
 	struct turn turn;
 	int r;
 
+	/* Whoever is to go on may want to know what was said. */
+	watch_recall(c->watch, c);
 	turn_begin(&turn, c);
 	if (wish->kind == WISH_TAKE)
 		r = switch_take(&turn, wish->responder);

@@ -12,6 +12,7 @@ int snapshot_read_header(const void *header, size_t header_size, uint64_t file_s
 			 struct snapshot_layout *ret_layout)
 {
 	struct table_header h;
+	bool has_past;
 
 	if (header_size < sizeof(h))
 		return -EINVAL;
@@ -22,8 +23,10 @@ int snapshot_read_header(const void *header, size_t header_size, uint64_t file_s
 		*ret_layout = (struct snapshot_layout){.version = h.version};
 		return -ENOTSUP;
 	}
-	if (h.capacity == 0 || h.capacity > TABLE_CAPACITY_MAX ||
-	    atomic_load(&h.used) > h.capacity || !table_header_fits(&h, h.capacity, file_size))
+	if (h.capacity == 0 || h.capacity > TABLE_CAPACITY_MAX || atomic_load(&h.used) > h.capacity)
+		return -EINVAL;
+	has_past = table_header_fits(&h, h.capacity, file_size);
+	if (!has_past && !table_header_fits_without_past(&h, h.capacity, file_size))
 		return -EINVAL;
 	*ret_layout = (struct snapshot_layout){
 		.version = h.version,
@@ -35,6 +38,7 @@ int snapshot_read_header(const void *header, size_t header_size, uint64_t file_s
 		.near_offset = h.near_offset,
 		.states_offset = h.states_offset,
 		.far_offset = h.far_offset,
+		.past_offset = has_past ? h.far_offset + h.capacity * h.far_size : 0,
 		.size = h.size,
 		.generation = h.generation,
 		.handed_over_at = atomic_load(&h.handed_over_at),
@@ -92,6 +96,17 @@ static bool read_switch(struct snapshot *s)
 	return true;
 }
 
+/* What was said in the conversation of slot INDEX, if anything can have been: of idle ones not even
+ * a page is to be touched. */
+static const struct marcel_past *read_past(const struct snapshot_layout *layout, const void *map,
+					   uint32_t index, const struct slot_turn *turn)
+{
+	if (layout->past_offset == 0 || turn->messages == 0)
+		return NULL;
+	return (const void *)((const char *)map + layout->past_offset +
+			      index * sizeof(struct marcel_past));
+}
+
 int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, uint32_t index,
 		       struct snapshot *ret)
 {
@@ -142,6 +157,7 @@ int snapshot_read_slot(const struct snapshot_layout *layout, const void *map, ui
 	ret->out = (ret->turn.flags & TURN_OUT_FAR) != 0 ? far->out : near->out;
 	if ((ret->turn.more & MORE_PAD) != 0)
 		ret->pad = far->pad;
+	ret->past = read_past(layout, map, index, &ret->turn);
 	if (!turn_makes_sense(&ret->turn) || !streams_make_sense(ret) || !read_switch(ret))
 		return -EINVAL;
 	return 1;
@@ -164,6 +180,8 @@ void snapshot_write_slot(const struct snapshot *s, const struct slot *slot)
 			     s->state + MARCEL_STATE_MAX - s->turn.tail, s->turn.tail);
 	if (s->pad != NULL)
 		(void)memcpy(slot->far->pad, s->pad, MARCEL_PAD_SIZE);
+	if (s->past != NULL)
+		past_copy(s->past, slot->past);
 	if (s->turn.phase != PHASE_LINGER)
 		(void)memcpy(slot_in(slot, &s->turn), s->in,
 			     (size_t)(s->in_read - s->turn.in_base));

@@ -7,7 +7,8 @@
  *future.
  *
  * Versions:
- *	1	marcel 0.1: converse/slot.h and converse/table.h as they are now
+ *	1	marcel 0.1: converse/slot.h and converse/table.h as they are now; the first of
+ *		them without what was said last
  *
  * A new layout gets a new number, a decoder for the old one stays here, and an image of the old one
  * stays in tests/snapshots/. Pure: no I/O, no allocation; any thread.
@@ -32,6 +33,7 @@ struct snapshot_layout {
 	uint64_t near_offset;
 	uint64_t states_offset;
 	uint64_t far_offset;
+	uint64_t past_offset; /* 0: there are none */
 	uint64_t size;
 	uint64_t generation;
 	uint64_t handed_over_at;
@@ -60,8 +62,9 @@ struct snapshot {
 	uint8_t key[16];       /* the client's host, if keyed */
 	const char *state; /* turn.state_size bytes at its beginning, turn.tail bytes at its end */
 	const char *pad;   /* NULL: not used */
-	const char *in;    /* the input buffer, from stream offset turn.in_base on */
-	const char *out;   /* the output buffer, from stream offset turn.out_base on */
+	const struct marcel_past *past; /* NULL: nothing was said; unchecked (past_trim()) */
+	const char *in;                 /* the input buffer, from stream offset turn.in_base on */
+	const char *out;                /* the output buffer, from stream offset turn.out_base on */
 };
 
 /*

@@ -201,6 +201,12 @@ static void settle_down(struct marcel_conversation *conversation, struct place *
 	conversation->wake_fd = place != NULL && has_pad(conversation) ? place_fd(place) : -1;
 }
 
+/* One line of what was said before. */
+static void recall(void *context, const struct marcel_line *line)
+{
+	place_recall(context, line);
+}
+
 static int fifo_open(struct marcel_conversation *conversation)
 {
 	const struct place_about who = about(conversation);
@@ -213,6 +219,9 @@ static int fifo_open(struct marcel_conversation *conversation)
 		pad_reset(conversation->pad);
 	if (place_make(&who, &place) < 0)
 		place = NULL;
+	/* Whoever goes on with another one's conversation wants to know what was said. */
+	if (place != NULL)
+		marcel_past(conversation, recall, place);
 	settle_down(conversation, place);
 	conversation->waiting = 0;
 	settle(&call, true);

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from daemon_tools import FAREWELL, MARCELD, PATIENCE, repeat, run, wait_until
+from daemon_tools import FAREWELL, GREETING_TEXT, MARCELD, PATIENCE, repeat, run, wait_until
 from dbus_tools import NAME, OBJECT, Connection, Failure
 
 CONFIG = "[fifo]\ndirectory = {}\n[dialogue]\n"
@@ -155,9 +155,10 @@ def test_tells_the_past(served):
     peer, number = served.peer()
     peer.send(b"caf\xc3\xa9 \x1b\xff\n").expect(b"caf\xc3\xa9 \x1b\xff\n")
     with served.connect() as client:
-        wait_until(lambda: len(client.call("GetPast", "t", number)[0]) >= 2, "what was said")
+        wait_until(lambda: len(client.call("GetPast", "t", number)[0]) >= 3, "what was said")
         past = client.call("GetPast", "t", number)[0]
-    assert [said[1:] for said in past] == [("C", 1, "café \\e\\xff"), ("S", 1, "café \\e\\xff")]
+    assert [said[1:] for said in past] == [
+        ("S", 0, GREETING_TEXT), ("C", 1, "café \\e\\xff"), ("S", 1, "café \\e\\xff")]
 
 
 def test_tells_of_itself(served):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from daemon_tools import FAREWELL, PATIENCE, wait_until
+from daemon_tools import FAREWELL, GREETING_TEXT, PATIENCE, wait_until
 from marcelctl_tools import FAILED, Running, call
 
 
@@ -99,9 +99,8 @@ def test_real_show(real):
     wait_until(lambda: real.list("--waiting"), "a message that waits")
     shown = json.loads(call(real, "show", "--json", number).out)
     assert shown["peer"] == peer.address() and shown["waiting"] == 1 and shown["bytes_in"] == 8
-    # Nobody is the wiser for the greeting, which is not kept.
     assert [(said["direction"], said["turn"], said["text"]) for said in shown["past"]] == [
-        ("C", 1, "Bonjour")]
+        ("S", 0, GREETING_TEXT), ("C", 1, "Bonjour")]
     assert re.search(r"^\d\d:\d\d:\d\d C> Bonjour$", call(real, "show", number).out, re.M)
 
 

@@ -243,7 +243,8 @@ def test_hand(open_script, channel):
     channel.write("#3 no", number)
     peer.expect("no\nback\n")
     assert [said.text for said in channel.out(number)] == [
-        "ASK a", "yes", "back", "script", "ASK b", "no", "back", "script"]
+        GREETING_TEXT, "x", "script 1", "ASK a", "yes", "back", "script", "ASK b", "no", "back",
+        "script"]
     peer.send("x\n").expect("script 4\n")
 
 

@@ -142,7 +142,15 @@ struct marcel_settings {
 /* Tells a fault of the settings to whoever wrote them; FILE and LINE (0: none) say where. */
 typedef void marcel_fault_fn(void *context, const char *file, unsigned line, const char *text);
 
+/* Who said something; for said() and marcel_past(). */
+#define MARCEL_CLIENT 'C'
+#define MARCEL_SERVER 'S'
+
+/* In the place of the length of a text that is secret. */
+#define MARCEL_WITHHELD ((size_t)-1)
+
 struct marcel_responder_ops;
+struct marcel_past;
 
 /* A responder that is ready, with what its load() made. */
 struct marcel_loaded {
@@ -224,7 +232,30 @@ struct marcel_conversation {
 	/* in: the name of who waits below, to go on where it stood if it is given to; NULL: nobody.
 	 * It may be none of those that are loaded by now */
 	const char *suspended;
+
+	/* in: the daemon's own, for marcel_past() */
+	const struct marcel_past *past;
 };
+
+/* A line of the dialogue. */
+struct marcel_line {
+	uint64_t time;    /* CLOCK_REALTIME microseconds */
+	uint64_t turn;    /* 0: before the first message */
+	char who;         /* MARCEL_CLIENT, MARCEL_SERVER */
+	const char *text; /* LENGTH bytes; NULL if it is secret */
+	size_t length;    /* MARCEL_WITHHELD: it is secret */
+	size_t whole;     /* bytes it had before it was cut, if it was */
+};
+
+typedef void marcel_line_fn(void *context, const struct marcel_line *line);
+
+/*
+ * Calls FUNCTION with what was said last in the conversation, oldest first: some 4 KiB, kept beyond
+ * the process where the whole transcript is recorded, else nothing. A message that is being
+ * answered is not among it before something was said to it. Cannot fail. Conversation's thread.
+ */
+void marcel_past(const struct marcel_conversation *conversation, marcel_line_fn *function,
+		 void *context);
 
 /* Why wake() is called. */
 enum marcel_wake {
@@ -248,13 +279,6 @@ struct marcel_order {
 	const char *line;
 	size_t length;
 };
-
-/* Who said something; for said(). */
-#define MARCEL_CLIENT 'C'
-#define MARCEL_SERVER 'S'
-
-/* In the place of a text that is secret, for said(). */
-#define MARCEL_WITHHELD ((size_t)-1)
 
 struct marcel_responder_ops {
 	uint32_t abi;     /* MARCEL_RESPONDER_ABI */

@@ -62,7 +62,7 @@ void stamp_out(usec_t time, char stamp[STAMP_SIZE])
 	(void)strftime(stamp, STAMP_SIZE, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
-size_t escape_for_file(char *buffer, size_t size, const char *text, size_t length)
+size_t escape_for_file(char *buffer, size_t size, const char *text, size_t length, size_t whole)
 {
 	size_t kept = length < FILE_TEXT_MAX ? length : FILE_TEXT_MAX;
 	size_t used = 0;
@@ -76,8 +76,8 @@ size_t escape_for_file(char *buffer, size_t size, const char *text, size_t lengt
 	for (int i = 0; kept < length && i < 3 && kept > 0; i++)
 		kept -= ((unsigned char)text[kept] & 0xc0U) == 0x80U;
 	n = text_escape(buffer, size, text, kept, &used);
-	if (used < length)
-		n += (size_t)snprintf(buffer + n, size - n, " [+%zu bytes]", length - used);
+	if (used < whole)
+		n += (size_t)snprintf(buffer + n, size - n, " [+%zu bytes]", whole - used);
 	return n;
 }
 
@@ -137,7 +137,7 @@ static size_t compose(const struct telling *t, size_t length, char *line, size_t
 		n += (size_t)snprintf(line + n, size - n, " %s:", t->word);
 	if (t->text != NULL || length == MARCEL_WITHHELD) {
 		line[n++] = ' ';
-		n += escape_for_file(line + n, size - n - 1, t->text, length);
+		n += escape_for_file(line + n, size - n - 1, t->text, length, length);
 	}
 	line[n++] = '\n';
 	return n;

@@ -301,8 +301,11 @@ static int enter(const struct place_about *about, enum channel_event event,
 int place_make(const struct place_about *about, struct place **ret_place)
 {
 	bool fresh;
+	int r = enter(about, EVENT_OPENED, ret_place, &fresh);
 
-	return enter(about, EVENT_OPENED, ret_place, &fresh);
+	if (r == 0)
+		(*ret_place)->said = place_last_said(*ret_place);
+	return r;
 }
 
 int place_find(const struct place_about *about, struct place **ret_place, bool *ret_fresh)

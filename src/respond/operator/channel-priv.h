@@ -104,6 +104,8 @@ struct place {
 	uint64_t opened;
 	uint64_t turn;
 	uint64_t oldest; /* open turn, as in info */
+	uint64_t said;   /* when the last line was said that `out` had when the place was made,
+			  * CLOCK_REALTIME microseconds; 0: it had none */
 };
 
 /* An ended conversation's directory, and when to remove it. */
@@ -212,9 +214,10 @@ void events_close(void);
 void stamp_event(usec_t time, char stamp[STAMP_SIZE]);
 void stamp_out(usec_t time, char stamp[STAMP_SIZE]);
 
-/* A line of text that is longer than TEXT_MAX bytes is cut in files, with a note of how much. */
+/* A line of text that is longer than TEXT_MAX bytes is cut in files, with a note of how much of the
+ * WHOLE bytes that it had is missing. */
 #define FILE_TEXT_MAX ((size_t)65536)
-size_t escape_for_file(char *buffer, size_t size, const char *text, size_t length);
+size_t escape_for_file(char *buffer, size_t size, const char *text, size_t length, size_t whole);
 #define FILE_TEXT_SIZE(length) \
 	(TEXT_ESCAPED_MAX((length) < FILE_TEXT_MAX ? (length) : FILE_TEXT_MAX) + 40)
 
@@ -279,6 +282,9 @@ void place_write_info(const struct place *place, const char *ended);
 ssize_t place_read_info(int dir, char bytes[INFO_MAX]);
 bool info_says(const char *bytes, size_t length, const char *line);
 bool info_is_of(const char *bytes, size_t length, const struct place *place);
+
+/* When the last line of PLACE's `out` was said, CLOCK_REALTIME microseconds; 0: there is none. */
+usec_t place_last_said(const struct place *place);
 
 /* Writes the last line of `out` in DIR / removes PLACE's link in waiting/, if it has one. */
 void place_end_out(int dir, const char *reason);

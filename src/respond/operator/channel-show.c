@@ -29,24 +29,44 @@ void waiting_name(uint64_t link, uint64_t number, char name[LINK_SIZE])
 
 /* What is said. */
 
-/* Appends a line to `out` in DIR. */
-static int append_out(int dir, const char *middle, const char *text, size_t length)
+/* Appends to `out` in DIR what LINE has behind MIDDLE; the file's time says when that was said, for
+ * place_last_said(). */
+static int append_out(int dir, const char *middle, const struct marcel_line *said)
 {
-	size_t size = 128 + FILE_TEXT_SIZE(length);
+	const struct timespec times[] = {
+		{.tv_nsec = UTIME_OMIT},
+		{.tv_sec = (time_t)(said->time / USEC_PER_SEC),
+		 .tv_nsec = (long)(said->time % USEC_PER_SEC * 1000)},
+	};
+	size_t size = 128 + FILE_TEXT_SIZE(said->length);
 	auto_free char *line = malloc(size);
 	char stamp[STAMP_SIZE];
 	size_t n;
+	int r;
 
 	if (line == NULL)
 		return -ENOMEM;
-	stamp_out(clock_realtime(), stamp);
+	stamp_out(said->time, stamp);
 	n = (size_t)snprintf(line, size, "%s %s ", stamp, middle);
-	n += escape_for_file(line + n, size - n - 1, text, length);
+	n += escape_for_file(line + n, size - n - 1, said->text, said->length, said->whole);
 	line[n++] = '\n';
-	return scroll_append(dir, NAME_OUT, line, n);
+	r = scroll_append(dir, NAME_OUT, line, n);
+	if (r == 0)
+		(void)utimensat(dir, NAME_OUT, times, AT_SYMLINK_NOFOLLOW);
+	return r;
 }
 
-void place_say(struct place *place, char who, uint64_t turn, const char *text, size_t length)
+usec_t place_last_said(const struct place *place)
+{
+	auto_close int dir = place->has_directory ? place_open_directory(place->number) : -1;
+	struct stat st;
+
+	if (dir < 0 || fstatat(dir, NAME_OUT, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
+}
+
+static void put(struct place *place, const struct marcel_line *line)
 {
 	auto_close int dir = -1;
 	char middle[32];
@@ -55,8 +75,8 @@ void place_say(struct place *place, char who, uint64_t turn, const char *text, s
 	if (!place->has_directory)
 		return;
 	dir = place_open_directory(place->number);
-	(void)snprintf(middle, sizeof(middle), "%c> #%" PRIu64, who, turn);
-	r = dir < 0 ? dir : append_out(dir, middle, text, length);
+	(void)snprintf(middle, sizeof(middle), "%c> #%" PRIu64, line->who, line->turn);
+	r = dir < 0 ? dir : append_out(dir, middle, line);
 	if (r == 0) {
 		place->out_fails = false;
 		channel_recovered(TOLD_OUT);
@@ -69,9 +89,33 @@ void place_say(struct place *place, char who, uint64_t turn, const char *text, s
 	place->out_fails = true;
 }
 
+void place_say(struct place *place, char who, uint64_t turn, const char *text, size_t length)
+{
+	put(place, &(struct marcel_line){
+			   .time = clock_realtime(),
+			   .turn = turn,
+			   .who = who,
+			   .text = text,
+			   .length = length,
+			   .whole = length,
+		   });
+}
+
+void place_recall(struct place *place, const struct marcel_line *line)
+{
+	if (line->time > place->said)
+		put(place, line);
+}
+
 void place_end_out(int dir, const char *reason)
 {
-	(void)append_out(dir, "--", reason, strlen(reason));
+	(void)append_out(dir, "--",
+			 &(struct marcel_line){
+				 .time = clock_realtime(),
+				 .text = reason,
+				 .length = strlen(reason),
+				 .whole = strlen(reason),
+			 });
 }
 
 /* What is shown. */

@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "marcel/responder.h"
 
 /* The longest order in bytes without its LF: PIPE_BUF with it (pipe(7)). */
 #define CHANNEL_LINE_MAX 4095
@@ -101,6 +102,10 @@ int place_fd(const struct place *place);
 
 /* Appends "TIME C> #TURN TEXT" to `out`, LENGTH bytes at TEXT escaped. WHO is 'C' or 'S'. */
 void place_say(struct place *place, char who, uint64_t turn, const char *text, size_t length);
+
+/* The same with LINE, which was said before the place was made, if `out` does not have it by an
+ * earlier place of the conversation. */
+void place_recall(struct place *place, const struct marcel_line *line);
 
 /* Writes `info` anew, and sets or removes the link in waiting/: WAITING is the oldest open turn, 0:
  * none. The link keeps its place in the order as long as something waits. */

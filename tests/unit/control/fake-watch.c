@@ -293,14 +293,23 @@ void watch_sum(struct watch *watch, struct watch_sums *ret_sums)
 	lock_drop(&watch->lock);
 }
 
-int watch_past(struct watch *watch, uint64_t number, watch_past_fn *function, void *context)
+int watch_past(struct watch *watch, uint64_t number, marcel_line_fn *function, void *context)
 {
 	bool there;
 
 	lock_take(&watch->lock);
 	there = find(watch, number) != NULL;
 	for (unsigned i = 0; there && i < watch->n_past; i++)
-		function(context, &watch->past[i].event, watch->past[i].text);
+		function(context, &(struct marcel_line){
+					  .time = watch->past[i].event.time,
+					  .turn = watch->past[i].event.turn,
+					  .who = watch->past[i].event.who,
+					  .text = watch->past[i].text,
+					  .length = watch->past[i].event.withheld
+							    ? MARCEL_WITHHELD
+							    : watch->past[i].event.length,
+					  .whole = watch->past[i].event.whole,
+				  });
 	lock_drop(&watch->lock);
 	return there ? 0 : -ENOENT;
 }

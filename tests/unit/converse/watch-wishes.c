@@ -196,6 +196,7 @@ static void *talk_long(void *argument)
 	const struct wish *wish;
 
 	wire_attach(&c->wire);
+	c->slot.head->turn[0].phase = PHASE_DIALOGUE;
 	for (uint64_t turn = 1; turn < 200; turn++) {
 		talk(talker, turn, &seed);
 		if ((wire_take_mail(&c->wire) & MAIL_WISH) == 0)
@@ -218,11 +219,17 @@ static bool is_whole(const struct watch_event *event, const char *text)
 	return event->length <= WATCH_TEXT_MAX && event->kind <= WATCH_DONE;
 }
 
-static void check_past(void *context, const struct watch_event *said, const char *text)
+static void check_past(void *context, const struct marcel_line *line)
 {
 	struct together *t = context;
+	const struct watch_event said = {
+		.kind = WATCH_SAID,
+		.turn = line->turn,
+		.length = line->length == MARCEL_WITHHELD ? 0 : line->length,
+		.whole = line->whole,
+	};
 
-	if (said->kind != WATCH_SAID || !is_whole(said, text))
+	if (!is_whole(&said, line->text))
 		t->complaint = "a line of the past is torn";
 }
 

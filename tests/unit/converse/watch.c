@@ -160,16 +160,24 @@ static void test_full(void **state)
 	}
 }
 
-static void count_past(void *context, const struct watch_event *said, const char *text)
+static void count_past(void *context, const struct marcel_line *line)
 {
 	struct told *told = context;
+	struct told *one = &told[++told[0].dropped];
+	size_t length = line->length == MARCEL_WITHHELD ? 0 : line->length;
 
-	told[0].dropped++;
-	told[told[0].dropped].event = *said;
-	assert_in_range(said->length, 0, WATCH_TEXT_MAX);
-	if (said->length > 0)
-		(void)memcpy(told[told[0].dropped].text, text, said->length);
-	told[told[0].dropped].text[said->length] = '\0';
+	one->event = (struct watch_event){
+		.time = line->time,
+		.turn = line->turn,
+		.who = line->who,
+		.withheld = line->length == MARCEL_WITHHELD,
+		.length = length,
+		.whole = line->whole,
+	};
+	assert_in_range(length, 0, WATCH_TEXT_MAX);
+	if (length > 0)
+		(void)memcpy(one->text, line->text, length);
+	one->text[length] = '\0';
 }
 
 #define PAST_LINES 128
@@ -187,6 +195,8 @@ static void test_past(void **state)
 	struct set *s = *state;
 	auto_free struct told *told = calloc(PAST_LINES, sizeof(*told));
 	auto_free char *text = malloc(WATCH_TEXT_MAX);
+	static const char greeting[] = "Welcome\r\n\nto all\n";
+	struct slot_head *head;
 	char line[16];
 	uint64_t n;
 
@@ -195,11 +205,29 @@ static void test_past(void **state)
 	(void)memset(text, 'x', WATCH_TEXT_MAX);
 	assert_int_equal(watch_past(s->watch, FIRST_NUMBER, count_past, told), -ENOENT);
 	come(s, 0, false);
-	says(s, 0, MARCEL_CLIENT, 1, "before");
-	assert_int_equal(look_back(s, told), 0);
+	head = s->c[0].slot.head;
+	/* What a slot that was used before may hold. */
+	(void)memset(s->c[0].slot.past, 'x', sizeof(*s->c[0].slot.past));
 	watch_keep_past(s->watch, true);
 	says(s, 0, MARCEL_SERVER, 0, "Welcome");
 	assert_int_equal(look_back(s, told), 0);
+	(void)memcpy(s->c[0].slot.near->out, greeting, sizeof(greeting) - 1);
+	head->turn[0].out_end = sizeof(greeting) - 1;
+	head->turn[0].phase = PHASE_DIALOGUE;
+	watch_keep_past(s->watch, false);
+	says(s, 0, MARCEL_CLIENT, 1, "before");
+	watch_recall(s->watch, &s->c[0]);
+	assert_int_equal(look_back(s, told), 0);
+	watch_keep_past(s->watch, true);
+	watch_recall(s->watch, &s->c[0]);
+	assert_int_equal(look_back(s, told), 3);
+	assert_string_equal(told[1].text, "Welcome");
+	assert_string_equal(told[2].text, "");
+	assert_string_equal(told[3].text, "to all");
+	assert_int_equal(told[3].event.who, MARCEL_SERVER);
+	assert_int_equal(told[3].event.turn, 0);
+	assert_int_equal(told[3].event.time, head->opened);
+	past_clear(s->c[0].slot.past);
 	says(s, 0, MARCEL_CLIENT, 1, "one");
 	watch_said(s->watch, &s->c[0], MARCEL_CLIENT, 2, NULL, MARCEL_WITHHELD);
 	says(s, 0, MARCEL_SERVER, 2, "");
@@ -207,7 +235,6 @@ static void test_past(void **state)
 	assert_string_equal(told[1].text, "one");
 	assert_int_equal(told[1].event.who, MARCEL_CLIENT);
 	assert_int_equal(told[1].event.turn, 1);
-	assert_int_equal(told[1].event.kind, WATCH_SAID);
 	assert_true(told[2].event.withheld);
 	assert_string_equal(told[2].text, "");
 	assert_false(told[3].event.withheld);
@@ -238,6 +265,38 @@ static void test_past(void **state)
 	go(s, 0, END_STOP);
 	assert_int_equal(watch_past(s->watch, FIRST_NUMBER, count_past, told), -ENOENT);
 	come(s, 0, false);
+	assert_int_equal(look_back(s, told), 0);
+}
+
+/* Another process goes on, and what was said in a turn that is not in force is said again. */
+static void test_past_goes_on(void **state)
+{
+	struct set *s = *state;
+	auto_free struct told *told = calloc(PAST_LINES, sizeof(*told));
+	struct slot_head *head;
+
+	assert_non_null(told);
+	watch_keep_past(s->watch, true);
+	come(s, 0, false);
+	head = s->c[0].slot.head;
+	head->turn[0].phase = PHASE_DIALOGUE;
+	says(s, 0, MARCEL_CLIENT, 1, "one");
+	says(s, 0, MARCEL_SERVER, 1, "answer");
+	head->turn[0].messages = 1;
+	says(s, 0, MARCEL_CLIENT, 2, "two");
+	go(s, 0, END_HANDOVER);
+	come(s, 0, true);
+	watch_recall(s->watch, &s->c[0]);
+	assert_int_equal(look_back(s, told), 2);
+	assert_string_equal(told[2].text, "answer");
+	says(s, 0, MARCEL_CLIENT, 2, "two");
+	assert_int_equal(look_back(s, told), 3);
+	assert_string_equal(told[3].text, "two");
+	/* What makes no sense is dropped. */
+	go(s, 0, END_HANDOVER);
+	(void)memset(s->c[0].slot.past, 0xff, sizeof(*s->c[0].slot.past));
+	come(s, 0, true);
+	watch_recall(s->watch, &s->c[0]);
 	assert_int_equal(look_back(s, told), 0);
 }
 
@@ -330,9 +389,9 @@ static void test_nobody_watches(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_all_kinds),      TEST(test_carried),        TEST(test_secret_and_long),
-		TEST(test_nobody_listens), TEST(test_full),           TEST(test_past),
-		TEST(test_views),          TEST(test_nobody_watches),
+		TEST(test_all_kinds),      TEST(test_carried), TEST(test_secret_and_long),
+		TEST(test_nobody_listens), TEST(test_full),    TEST(test_past),
+		TEST(test_past_goes_on),   TEST(test_views),   TEST(test_nobody_watches),
 	};
 
 	return cmocka_run_group_tests_name("converse/watch", tests, NULL, NULL);

@@ -196,7 +196,8 @@ static void a_good_header_is_read(void **state)
 	assert_int_equal(layout->near_offset, layout->heads_offset + 4096);
 	assert_int_equal(layout->states_offset, layout->near_offset + IMAGE_CAPACITY * 4096);
 	assert_int_equal(layout->far_offset, layout->states_offset + IMAGE_CAPACITY * 32768);
-	assert_int_equal(layout->size, layout->far_offset + IMAGE_CAPACITY * 3407872);
+	assert_int_equal(layout->past_offset, layout->far_offset + IMAGE_CAPACITY * 3407872);
+	assert_int_equal(layout->size, layout->past_offset + IMAGE_CAPACITY * 4096);
 	assert_int_equal(layout->generation, 12);
 	assert_int_equal(layout->handed_over_at, 987654321);
 	assert_int_equal(layout->next_number, 8);
@@ -219,6 +220,7 @@ static void a_truncated_table_is_refused(void **state)
 	assert_int_equal(read_header(header, fixture->table.size), 0);
 	assert_int_equal(read_header(header, fixture->table.size - 1), -EINVAL);
 	assert_int_equal(read_header(header, fixture->table.size + 1), -EINVAL);
+	assert_int_equal(read_header(header, fixture->layout.past_offset), -EINVAL);
 	assert_int_equal(read_header(header, 4096), -EINVAL);
 	assert_int_equal(read_header(header, 0), -EINVAL);
 }
@@ -503,6 +505,8 @@ static void the_image_of_version_1_is_read(void **state)
 	(void)state;
 	image_load(IMAGE_V1, &image);
 	assert_int_equal(snapshot_read_header(image.map, 4096, image.size, &layout), 0);
+	/* It comes from before there were any. */
+	assert_int_equal(layout.past_offset, 0);
 	assert_int_equal(layout.version, 1);
 	assert_int_equal(layout.capacity, IMAGE_CAPACITY);
 	assert_int_equal(layout.used, IMAGE_CAPACITY - 1);

@@ -83,6 +83,13 @@ void place_say(struct place *place, char who, uint64_t turn, const char *text, s
 	note_text(text, length);
 }
 
+void place_recall(struct place *place, const struct marcel_line *line)
+{
+	assert_non_null(place);
+	WRITE("past %c #%" PRIu64 " ", line->who, line->turn);
+	note_text(line->text, line->length);
+}
+
 void place_show(struct place *place, uint64_t turn, uint64_t waiting)
 {
 	assert_non_null(place);

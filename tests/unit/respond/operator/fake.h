@@ -6,6 +6,7 @@
  *	make WHO, find WHO	a place, for whose responder
  *	EVENT #TURN WORD: TEXT	channel_tell()
  *	out C #TURN TEXT	place_say()
+ *	past C #TURN TEXT	place_recall()
  *	show TURN WAITING	place_show()
  *	close REASON, left NAME	place_close()
  *	note KIND TEXT		marcel_note()
