@@ -249,7 +249,7 @@ static void begin_past(struct conversation *c, struct watched *w)
 		return;
 	w->has_past = true;
 	if (c->resumed)
-		past_trim(c->slot.past, turn);
+		past_trim(c->slot.past, c->slot.head->opened, turn);
 	else
 		past_init(c->slot.past);
 	if (turn == 0 && past_is_empty(c->slot.past))

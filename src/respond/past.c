@@ -115,7 +115,7 @@ bool past_is_sound(const struct marcel_past *past)
 	return at == end_of(past);
 }
 
-void past_trim(struct marcel_past *past, uint64_t turn)
+void past_trim(struct marcel_past *past, uint64_t opened, uint64_t turn)
 {
 	uint64_t at = begin_of(past), keep = at;
 	struct head head;
@@ -124,7 +124,11 @@ void past_trim(struct marcel_past *past, uint64_t turn)
 		past_init(past);
 		return;
 	}
+	while (next(past, &at, &head) && head.time < opened)
+		keep = at;
+	atomic_store_explicit(&past->begin, keep, memory_order_release);
 	/* Turns only grow. */
+	at = keep;
 	while (next(past, &at, &head) && head.turn <= turn)
 		keep = at;
 	atomic_store_explicit(&past->end, keep, memory_order_release);

@@ -47,9 +47,10 @@ void past_add(struct marcel_past *past, const struct marcel_line *line);
 void past_init(struct marcel_past *past);
 void past_clear(struct marcel_past *past);
 
-/* Drops the lines of turns after TURN; all, if what there is makes no sense. For who goes on with
- * what another process left, before anybody else sees it. */
-void past_trim(struct marcel_past *past, uint64_t turn);
+/* Drops the lines from before OPENED, CLOCK_REALTIME microseconds, which another conversation left
+ * in the same memory, and those of turns after TURN; all, if what there is makes no sense. For who
+ * goes on with what another process left. */
+void past_trim(struct marcel_past *past, uint64_t opened, uint64_t turn);
 
 /* Whether what there is makes sense, so that it can be read. */
 bool past_is_sound(const struct marcel_past *past);

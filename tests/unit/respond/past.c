@@ -156,14 +156,19 @@ static void test_turns_that_are_not_in_force_are_dropped(void **state)
 	add(1, MARCEL_SERVER, "b");
 	add(2, MARCEL_CLIENT, "c");
 	add(2, MARCEL_SERVER, "d");
-	past_trim(&past, 2);
+	past_trim(&past, 1000, 2);
 	expect_lines("S0:hello C1:a S1:b C2:c S2:d ");
-	past_trim(&past, 1);
+	past_trim(&past, 1000, 1);
 	expect_lines("S0:hello C1:a S1:b ");
-	past_trim(&past, 0);
+	past_trim(&past, 1000, 0);
 	expect_lines("S0:hello ");
 	add(1, MARCEL_CLIENT, "a");
 	expect_lines("S0:hello C1:a ");
+	/* What another conversation said here. */
+	past_trim(&past, 1001, 1);
+	expect_lines("C1:a ");
+	past_trim(&past, 1002, 1);
+	expect_lines("");
 }
 
 /* Whatever a word of it is, reading stays within, and who goes on finds nothing or whole lines. */
@@ -184,7 +189,7 @@ static void test_nonsense(void **state)
 			past_copy(&good, &past);
 			(void)memcpy((char *)&past + at, &words[i],
 				     at + 8 <= PAST_SIZE ? 8 : PAST_SIZE - at);
-			past_trim(&past, 150);
+			past_trim(&past, 1000, 150);
 			assert_true(past_is_sound(&past));
 			add(1, MARCEL_CLIENT, "on");
 			assert_true(past_is_sound(&past));
