@@ -9,9 +9,10 @@ import threading
 
 import pytest
 
-from daemon_tools import FAREWELL, GREETING, PATIENCE, repeat, wait_until
+from daemon_tools import BUILD, FAREWELL, GREETING, PATIENCE, repeat, wait_until
 from operator_tools import LINE_MAX, NOT_WRITTEN, Channel, ask, fifo_config
 
+PATIENT = BUILD / "tests/responders/marceld-patient"
 QUIET = "[journal]\ntranscript = off\n"
 
 SCRIPT = """marcel-script 1
@@ -208,26 +209,21 @@ def test_open_turns(held, channel, again, meet):
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_unfinished_lines(held, channel, again, meet, direct):
-    peer = meet(held)
+def test_unfinished_lines(manager, channel, again, meet, direct):
+    manager.program = PATIENT
+    manager.config = fifo_config() + QUIET
+    manager.start()
+    peer = meet(manager)
     number = newest(channel)
     begin, target = ("", number) if direct else (f"{number} ", None)
     for round_ in range(repeat(20, least=3)):
         channel.write_bytes(f"{begin}half {round_}".encode(), target)
-        again(held)
+        again(manager)
         channel.write_bytes(b" and", target)
-        again(held)
+        again(manager)
         channel.write_bytes(f" whole\n{begin}next {round_}\n".encode(), target)
-        got = peer.line()
-        # It is given up if it takes too long, which may be while the daemon is away.
-        if got != f"half {round_} and whole\n".encode():
-            refused = channel.wait("refused", word="unfinished", count=1)
-            assert refused.text.startswith("half")
-            while got != f"next {round_}\n".encode():
-                assert got in (b" and whole\n", b" whole\n")
-                got = peer.line()
-        else:
-            peer.expect(f"next {round_}\n")
+        peer.expect(f"half {round_} and whole\nnext {round_}\n")
+    assert not channel.find("refused")
 
 
 def test_a_line_that_is_too_long(held, channel, again, meet):

@@ -23,6 +23,7 @@
 #include "record/record.h"
 #include "respond/operator/channel-fifo.h"
 #include "respond/operator/channel-priv.h"
+#include "respond/operator/pad.h"
 
 #define DIRECTORY_MODE 0750
 #define PARENT_MODE    0755
@@ -35,7 +36,7 @@
 
 struct channel channel = {.lock = LOCK_INIT("operator channel"), NOTHING};
 
-usec_t channel_patience = 2 * USEC_PER_SEC;
+usec_t channel_patience = PAD_PATIENCE;
 usec_t channel_claim_time = 180 * USEC_PER_SEC;
 
 /* What is told of trouble. */

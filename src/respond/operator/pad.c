@@ -19,7 +19,7 @@
 struct head {
 	uint64_t lines;   /* up to here the stream has whole orders */
 	uint64_t end;     /* up to here it has bytes: those of one that has begun */
-	uint64_t since;   /* when that one began; CLOCK_MONOTONIC */
+	uint64_t since;   /* when that one began, in this process; CLOCK_MONOTONIC */
 	uint32_t reading; /* 1: the intake is in use, its bytes from `digested` on count */
 	uint32_t digested;
 	uint32_t skipping; /* 1: up to the next LF all belongs to an order that was refused */
@@ -176,9 +176,15 @@ static void digest(const struct filling *filling, size_t length)
 void pad_recover(void *bytes, uint64_t taken, usec_t now, pad_refused_fn *refused, void *context)
 {
 	const struct filling filling = {bytes, taken, now, refused, context};
+	struct head head = *in_force(filling.pad);
 	size_t length = INTAKE;
 
-	if (in_force(filling.pad)->reading == 0)
+	/* That nobody took its rest while no process ran is not the fault of who writes it. */
+	if (head.end > head.lines) {
+		head.since = now;
+		commit(filling.pad, &head);
+	}
+	if (head.reading == 0)
 		return;
 	while (length > 0 && filling.pad->intake[length - 1] == '\0')
 		length--;

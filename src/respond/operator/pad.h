@@ -33,8 +33,11 @@
 /* So many bytes of orders, each with one more, can wait. */
 #define PAD_ROOM ((size_t)12032)
 
-/* An order that doesn't get on for so long is given up. */
+/* An order that is not ended for so long is given up; also one in DIRECTORY/in. There are tests
+ * with more patience. */
+#ifndef PAD_PATIENCE
 #define PAD_PATIENCE (2 * USEC_PER_SEC)
+#endif
 
 enum pad_refusal {
 	PAD_TOO_LONG,
@@ -54,12 +57,12 @@ void pad_reset(void *bytes);
  * anything else. */
 bool pad_is_sound(const void *bytes, uint64_t taken);
 
-/* Takes in what an earlier process has read and not counted any more. */
+/* Takes in what an earlier process has read and not counted any more. For an order that has begun
+ * the time begins anew. To be called in each process before anything else is done. */
 void pad_recover(void *bytes, uint64_t taken, usec_t now, pad_refused_fn *refused, void *context);
 
 /*
  * Takes all that can be read from FD, which does not block: orders that find no room are refused.
- * After a crash pad_recover() comes first.
  * NOW: CLOCK_MONOTONIC. Returns whether an order waits, or has begun; or a negative errno of
  * read(2), -EPIPE if there is nobody who could write.
  */

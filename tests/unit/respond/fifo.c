@@ -381,6 +381,23 @@ static void test_restore(void **state)
 		    "out S #2 begun\nsent begun\n");
 }
 
+/* However long the restart takes, an order that has begun may be ended. */
+static void test_restore_unfinished(void **state)
+{
+	(void)state;
+	assert_int_equal(fake_write("begun"), 1);
+	assert_int_equal(fake_wake(MARCEL_WAKE_READY), MARCEL_CONTINUE);
+	fake_now += SECONDS(60);
+	assert_int_equal(fake_restore(), 0);
+	assert_int_equal(fake.c.wake_at, fake_now + SECONDS(2));
+	(void)fake_pass(SECONDS(1));
+	fake.log[0] = '\0';
+	(void)fake_obey(" and ended\nnext");
+	fake_expect("out S #0 begun and ended\nsent begun and ended\n");
+	(void)fake_pass(SECONDS(2));
+	fake_expect("refused unfinished: next\nnote refused unfinished: next\n");
+}
+
 /* The process died after it had answered, and before that was true. */
 static void test_died(void **state)
 {
@@ -523,6 +540,7 @@ int main(void)
 		TEST(test_no_room),
 		TEST(test_order),
 		TEST(test_restore),
+		TEST(test_restore_unfinished),
 		TEST(test_died),
 		TEST(test_restore_broken),
 		TEST(test_no_place),

@@ -24,6 +24,7 @@
 #include "channel-world.h"
 #include "respond/keepsake.h"
 #include "respond/operator/channel-priv.h"
+#include "respond/operator/pad.h"
 
 /* What the store holds. */
 #define STORE_MAX 16
@@ -331,7 +332,7 @@ static void test_half_a_line(void **state)
 		store_done(&s);
 		assert_int_equal(unlink(world_path(world, "events")), 0);
 	}
-	channel_patience = 2 * USEC_PER_SEC;
+	channel_patience = PAD_PATIENCE;
 }
 
 static void expect_lost(const struct world *world)

@@ -14,6 +14,7 @@
 #include "channel-world.h"
 #include "respond/operator/channel-fifo.h"
 #include "respond/operator/channel-priv.h"
+#include "respond/operator/pad.h"
 
 /* Writes LENGTH bytes at BYTES into DIRECTORY/in, however long that takes. */
 static void put(const struct world *world, const char *bytes, size_t length)
@@ -168,7 +169,7 @@ static void test_unfinished(void **state)
 	world_await(world, "events", " refused - unfinished: 17\n", 1);
 	place_close(place, "end-word", false);
 	channel_close();
-	channel_patience = 2 * USEC_PER_SEC;
+	channel_patience = PAD_PATIENCE;
 }
 
 /* In pieces, a line is whole when its end is there. */
@@ -185,7 +186,7 @@ static void test_pieces(void **state)
 	assert_string_equal(world_take(place), "Bonjour\n");
 	place_close(place, "end-word", false);
 	channel_close();
-	channel_patience = 2 * USEC_PER_SEC;
+	channel_patience = PAD_PATIENCE;
 }
 
 /* Many lines, so that the halves of the memory change places again and again. */

@@ -186,11 +186,35 @@ static void check_refused(const struct log *whole, size_t at, size_t end, const 
 	assert_memory_equal(told->bytes, whole->bytes + before, end - before);
 }
 
+static void check_part(const struct log *log, size_t *at, const char *expected, size_t length)
+{
+	assert_true(*at + length <= log->used);
+	assert_memory_equal(log->bytes + *at, expected, length);
+	*at += length;
+}
+
+/* An order had begun whose time was over, and was not given up yet: it is not, for its time begins
+ * anew, and the last piece goes on with what the one before it began. */
+static void check_continued(const struct bench *copy, size_t fed, size_t carried)
+{
+	const char *orders = bench->orders.bytes;
+	size_t before = after[fed - 1].orders;
+	size_t at = 0;
+
+	check_part(&copy->orders, &at, orders + carried, before - carried);
+	check_part(&copy->orders, &at, pieces[fed - 2].bytes, strlen(pieces[fed - 2].bytes));
+	check_part(&copy->orders, &at, orders + before, after[fed].orders - before);
+	assert_int_equal(at, copy->orders.used);
+	assert_int_equal(copy->refused.used, 0);
+}
+
 /* Goes on as if the child were dead. */
 static void look(struct bench *copy, const int fds[2])
 {
 	size_t fed = atomic_load(&stage->fed);
+	usec_t now = fed > 0 ? pieces[fed - 1].now : 0;
 	size_t carried = 0;
+	bool overdue;
 	char line[PAD_LINE_MAX];
 	size_t length;
 
@@ -198,15 +222,18 @@ static void look(struct bench *copy, const int fds[2])
 	copy->taken = atomic_load(&stage->taken);
 	copy->refused.used = copy->orders.used = 0;
 	assert_true(pad_is_sound(copy->pad, copy->taken));
-	pad_recover(copy->pad, copy->taken, fed > 0 ? pieces[fed - 1].now : 0, refused,
-		    &copy->refused);
+	overdue = pad_deadline(copy->pad) != 0 && pad_deadline(copy->pad) <= now;
+	pad_recover(copy->pad, copy->taken, now, refused, &copy->refused);
 	copy_rest(fds[1], fed);
-	assert_true(pad_fill(copy->pad, fds[0], copy->taken, fed > 0 ? pieces[fed - 1].now : 0,
-			     refused, &copy->refused) >= 0);
+	assert_true(pad_fill(copy->pad, fds[0], copy->taken, now, refused, &copy->refused) >= 0);
 	while (pad_next(copy->pad, copy->taken, line, &length, &copy->taken))
 		log_add(&copy->orders, line, length);
 	/* The stream has one byte for each of an order and its LF: so many were carried out. */
 	carried = atomic_load(&stage->taken);
+	if (overdue) {
+		check_continued(copy, fed, carried);
+		return;
+	}
 	assert_int_equal(carried + copy->orders.used, after[fed].orders);
 	assert_memory_equal(copy->orders.bytes, bench->orders.bytes + carried, copy->orders.used);
 	check_refused(&bench->refused, atomic_load(&stage->told), after[fed].refused,

@@ -69,6 +69,29 @@ static void test_unfinished_then_more(void **state)
 	check_log(&bench->orders, "whole\nnext\n");
 }
 
+/* However long no process ran: what had begun has its time from now on. */
+static void test_unfinished_in_the_next_process(void **state)
+{
+	usec_t later = 1000 + 10 * PAD_PATIENCE;
+
+	(void)state;
+	feed("begun");
+	assert_int_equal(fill(1000), 1);
+	pad_recover(bench->pad, bench->taken, later, refused, &bench->refused);
+	assert_int_equal(pad_deadline(bench->pad), later + PAD_PATIENCE);
+	feed(" and en");
+	assert_int_equal(fill(later + PAD_PATIENCE - 1), 1);
+	later *= 2;
+	pad_recover(bench->pad, bench->taken, later, refused, &bench->refused);
+	feed("ded\nnext");
+	assert_int_equal(fill(later + 1), 1);
+	take(9);
+	check_log(&bench->orders, "begun and ended\n");
+	check_log(&bench->refused, "");
+	pad_expire(bench->pad, later + 1 + PAD_PATIENCE, refused, &bench->refused);
+	check_log(&bench->refused, "1next\n");
+}
+
 /* LENGTH times LETTER, and a LF, come. */
 static void feed_line(char letter, size_t length)
 {
@@ -227,11 +250,17 @@ static void test_unsound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_lines),      TEST(test_nul),
-		TEST(test_unfinished), TEST(test_unfinished_then_more),
-		TEST(test_long),       TEST(test_very_long),
-		TEST(test_full),       TEST(test_full_begun),
-		TEST(test_closed),     TEST(test_random),
+		TEST(test_lines),
+		TEST(test_nul),
+		TEST(test_unfinished),
+		TEST(test_unfinished_then_more),
+		TEST(test_unfinished_in_the_next_process),
+		TEST(test_long),
+		TEST(test_very_long),
+		TEST(test_full),
+		TEST(test_full_begun),
+		TEST(test_closed),
+		TEST(test_random),
 		TEST(test_unsound),
 	};
 
