@@ -393,7 +393,7 @@ void places_look(int watch)
 	/* This happens when somebody plays with the files, so it may take a while. */
 	for (size_t i = 0; i < CHANNEL_BUCKETS; i++)
 		for (struct place *p = channel.map[i]; p != NULL; p = p->next)
-			if (p->watch == watch && !p->astray)
+			if (p->watch >= 0 && (watch < 0 || p->watch == watch) && !p->astray)
 				look(p);
 	lock_drop(&channel.lock);
 }

@@ -266,7 +266,8 @@ int place_open_directory(uint64_t number);
 /* A fifo_line_fn: refuses a line of the conversation *(uint64_t *)CONTEXT, which is over. */
 void place_refuse_line(void *context, const char *line, size_t length);
 
-/* Looks whether `in` of the place with the watch WATCH is still its FIFO. Takes the lock. */
+/* Looks whether `in` of the place with the watch WATCH is still its FIFO; -1: of each that has a
+ * watch. Takes the lock. */
 void places_look(int watch);
 
 /* channel-show.c. Makes `info` in DIR anew, wholly or not at all: LENGTH bytes at BYTES / from what

@@ -243,10 +243,14 @@ static void take_notices(void)
 	for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*event) + event->len)) {
 		event = (const struct inotify_event *)(const void *)(bytes + at);
 		/* That a watch has ended is our own doing. */
-		if (event->wd == channel.watch || (event->mask & IN_Q_OVERFLOW) != 0)
+		if ((event->mask & IN_Q_OVERFLOW) != 0) {
 			orders_look();
-		else if ((event->mask & ~(uint32_t)IN_IGNORED) != 0)
+			places_look(-1);
+		} else if (event->wd == channel.watch) {
+			orders_look();
+		} else if ((event->mask & ~(uint32_t)IN_IGNORED) != 0) {
 			places_look(event->wd);
+		}
 	}
 }
 

@@ -258,6 +258,32 @@ static void test_replaced_by_link(void **state)
 	replace_in(*state, true);
 }
 
+/* So much happens at once that the kernel drops what it has to tell. */
+static void test_replaced_unseen(void **state)
+{
+	const struct world *world = *state;
+	struct place *place;
+	FILE *limit = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+	unsigned n = 0;
+
+	assert_non_null(limit);
+	assert_int_equal(fscanf(limit, "%u", &n), 1);
+	assert_int_equal(fclose(limit), 0);
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	/* Meanwhile the thread takes at most what is there at once. */
+	lock_take(&channel.lock);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(mkdir(world_path(world, "x"), 0700), 0);
+		assert_int_equal(rmdir(world_path(world, "x")), 0);
+	}
+	assert_int_equal(unlink(world_path(world, "conversations/17/in")), 0);
+	lock_drop(&channel.lock);
+	world_await(world, "events", " trouble 17 conversations/17/in was removed", 1);
+	place_close(place, "end-word", false);
+	channel_close();
+}
+
 /* The same with DIRECTORY/in, which comes back as soon as its name is free. */
 static void test_in_replaced(void **state)
 {
@@ -431,6 +457,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replaced_by_file, world_set_up,
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_replaced_by_link, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_replaced_unseen, world_set_up,
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_in_replaced, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_left_in, world_set_up, world_tear_down),
