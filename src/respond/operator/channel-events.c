@@ -91,7 +91,7 @@ void events_open(void)
 	if (r == -ENOENT)
 		r = scroll_last_number(channel.dir, NAME_EVENTS ".1", &number);
 	if (r < 0 && r != -ENOENT)
-		channel_complain(TOLD_EVENTS, NULL, "The last number of events cannot be read", r);
+		channel_complain(TOLD_NUMBER, NULL, "The last number of events cannot be read", r);
 	lock_take(&events.lock);
 	events.last = &channel.table->last_event;
 	if (*events.last < number)

@@ -61,7 +61,7 @@ static int make_table(void)
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
 		table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (table == MAP_FAILED) {
-		channel_complain(TOLD_VAULT, NULL, "Its memory would not survive a restart",
+		channel_complain(TOLD_TABLE, NULL, "Its memory would not survive a restart",
 				 -errno);
 		table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

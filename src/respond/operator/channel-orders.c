@@ -338,7 +338,8 @@ void orders_open(void)
 			inotify_add_watch(channel.inotify, path,
 					  IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
 		if (channel.watch < 0)
-			channel_complain(TOLD_WATCH, NULL, "Nobody watches its directory", -errno);
+			channel_complain(TOLD_WATCH_DIRECTORY, NULL, "Nobody watches its directory",
+					 -errno);
 	}
 	/* Killed before it had its name. */
 	if (channel.in >= 0 && fifo_is(channel.dir, NAME_NEW_IN, channel.in))

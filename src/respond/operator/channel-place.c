@@ -123,7 +123,7 @@ static void begin_watch(struct place *place)
 	/* Unlinking an open file changes its attributes: the number of its names. */
 	r = inotify_add_watch(channel.inotify, path, IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
 	if (r < 0) {
-		channel_complain(TOLD_WATCH, place, "Nobody watches its FIFO", -errno);
+		channel_complain(TOLD_WATCH_FIFO, place, "Nobody watches its FIFO", -errno);
 		return;
 	}
 	lock_take(&channel.lock);

@@ -118,16 +118,17 @@ struct grave {
 #define CHANNEL_BUCKETS 4096
 
 /* What has been recorded, so that it is recorded once; and not every moment where it comes and
- * goes, as on a disk that is nearly full. */
-#define TOLD_AGAIN (60 * USEC_PER_SEC)
+ * goes, as on a disk that is nearly full. One for each kind of trouble, for it mutes no other. */
 enum channel_told {
+	TOLD_TABLE,
 	TOLD_VAULT,
+	TOLD_NUMBER,
 	TOLD_EVENTS,
 	TOLD_OUT,
 	TOLD_INFO,
 	TOLD_WAITING,
-	TOLD_PLACE,
-	TOLD_WATCH,
+	TOLD_WATCH_FIFO,
+	TOLD_WATCH_DIRECTORY,
 	TOLD_IN,
 	TOLD_REMOVE,
 	TOLD_COUNT,
@@ -177,13 +178,16 @@ struct channel {
 
 extern struct channel channel;
 
-/* How long an unfinished line may stay so, and what an earlier process left unclaimed; tests want
- * less. Before channel_open(). */
+/* How long an unfinished line may stay so, and what an earlier process left unclaimed; and for how
+ * long trouble that has gone and comes again is not recorded. Tests want less. Before
+ * channel_open(). */
 extern usec_t channel_patience;
 extern usec_t channel_claim_time;
+extern usec_t channel_quiet_time;
 
 /*
- * Records WHAT with the error R (negative) unless it is recorded already; ABOUT may be NULL / notes
+ * Records WHAT with the error R (negative) unless it is recorded already; ABOUT may be NULL. Called
+ * each time that it fails: what began in the quiet time and lasts is recorded after it. / Notes
  * that it works again. Any thread.
  */
 void channel_complain(enum channel_told told, const struct place *about, const char *what, int r);

@@ -38,6 +38,7 @@ struct channel channel = {.lock = LOCK_INIT("operator channel"), NOTHING};
 
 usec_t channel_patience = PAD_PATIENCE;
 usec_t channel_claim_time = 180 * USEC_PER_SEC;
+usec_t channel_quiet_time = 60 * USEC_PER_SEC;
 
 /* What is told of trouble. */
 
@@ -58,13 +59,12 @@ static void record_trouble(const struct place *place, const char *what, int r)
 
 void channel_complain(enum channel_told told, const struct place *about, const char *what, int r)
 {
-	usec_t now, last;
+	usec_t last = atomic_load(&channel.told_at[told]);
+	usec_t now = clock_now();
 
-	if (atomic_exchange(&channel.told[told], true))
+	if (last != 0 && clock_deadline(last, channel_quiet_time) > now)
 		return;
-	now = clock_now();
-	last = atomic_load(&channel.told_at[told]);
-	if (last != 0 && now - last < TOLD_AGAIN)
+	if (atomic_exchange(&channel.told[told], true))
 		return;
 	atomic_store(&channel.told_at[told], now);
 	record_trouble(about, what, r);

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "channel-world.h"
 #include "marcel/responder.h"
+#include "respond/operator/channel-priv.h"
 
 static mode_t mode_of(const struct world *world, const char *path)
 {
@@ -328,6 +329,37 @@ static void test_things_in_the_way(void **state)
 	channel_close();
 }
 
+/* What comes and goes is recorded once in a while; what lasts, even if it began in between. */
+static void test_recorded_again(void **state)
+{
+	static const char what[] = "cannot be written to out";
+	const struct world *world = *state;
+	struct place *place;
+	char out[256];
+
+	(void)snprintf(out, sizeof(out), "%s", world_path(world, "conversations/17/out"));
+	channel_quiet_time = USEC_NEVER;
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	for (int i = 0; i < 3; i++) {
+		say(place, 'C', 1, "written");
+		assert_int_equal(unlink(out), 0);
+		assert_int_equal(symlink("elsewhere", out), 0);
+		say(place, 'C', 1, "lost");
+		say(place, 'C', 1, "lost");
+		assert_int_equal(world_troubles(what), 1);
+		if (i < 2)
+			assert_int_equal(unlink(out), 0);
+	}
+	channel_quiet_time = 0;
+	say(place, 'C', 1, "lost");
+	say(place, 'C', 1, "lost");
+	assert_int_equal(world_troubles(what), 2);
+	channel_quiet_time = 60 * USEC_PER_SEC;
+	place_close(place, "end-word", false);
+	channel_close();
+}
+
 /* A file or a link where a directory should be: the rest works. */
 static void test_no_directory(void **state)
 {
@@ -494,6 +526,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rotation, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_things_in_the_way, world_set_up,
 						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_recorded_again, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_no_directory, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_no_permission, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_two_daemons, world_set_up, world_tear_down),
