@@ -30,12 +30,18 @@
 /* A FIFO may hold a megabyte, and a writer may never stop. */
 #define READS_MAX 256
 
+/* How long to wait before DIRECTORY/in is made, when it could not be: at first, and at most. */
+#define RENEW_FIRST (100 * USEC_PER_MSEC)
+#define RENEW_MAX   (10 * USEC_PER_SEC)
+
 static struct {
 	size_t used;     /* bytes in the present half */
 	usec_t deadline; /* of a line that is not finished; USEC_NEVER: there is none */
 	bool pipe_only;  /* the name `in` is somebody else's; told */
 	bool over;       /* nothing is passed on any more */
-} orders = {.deadline = USEC_NEVER};
+	usec_t renew_at; /* not before: it could not be made; USEC_NEVER: that is not so */
+	usec_t pause;    /* until then, from the last time on */
+} orders = {.deadline = USEC_NEVER, .renew_at = USEC_NEVER};
 
 static struct keep_half *half(void)
 {
@@ -212,18 +218,11 @@ void orders_read(void)
 	(void)read_some();
 }
 
-usec_t orders_due(void)
+/* Refuses what has begun and not been ended. */
+static void expire(void)
 {
-	return orders.deadline;
-}
+	struct keep_half *h = half();
 
-void orders_expire(usec_t now)
-{
-	struct keep_half *h;
-
-	if (now < orders.deadline)
-		return;
-	h = half();
 	refuse("unfinished", h->bytes + h->done, orders.used - h->done);
 	h->done = orders.used;
 	orders.deadline = USEC_NEVER;
@@ -235,7 +234,7 @@ static void read_to_the_end(void)
 	for (int i = 0; i < READS_MAX && read_some(); i++)
 		;
 	if (orders.used > half()->done)
-		orders_expire(USEC_NEVER);
+		expire();
 }
 
 /* Makes DIRECTORY/in under a name that nobody looks at, and then gives it its own. */
@@ -276,6 +275,22 @@ static void route_line(void *context, const char *line, size_t length)
 	route(line, length);
 }
 
+/* Nothing may happen to the directory when there is room again; and trying happens to it. */
+static void renew_later(void)
+{
+	orders.pause = orders.pause == 0 ? RENEW_FIRST : orders.pause * 2;
+	if (orders.pause > RENEW_MAX)
+		orders.pause = RENEW_MAX;
+	orders.renew_at = clock_deadline(clock_now(), orders.pause);
+}
+
+static void renewed(void)
+{
+	orders.renew_at = USEC_NEVER;
+	orders.pause = 0;
+	orders.pipe_only = false;
+}
+
 /* The name is gone: a new FIFO gets it. What is in the old one is passed on before. */
 static void renew_in(void)
 {
@@ -283,6 +298,7 @@ static void renew_in(void)
 
 	if (fd < 0) {
 		channel_complain(TOLD_IN, NULL, "in", fd);
+		renew_later();
 		return;
 	}
 	if (channel.in >= 0) {
@@ -291,7 +307,7 @@ static void renew_in(void)
 		close_fd(&channel.in);
 	}
 	channel.in = fd;
-	orders.pipe_only = false;
+	renewed();
 	channel_recovered(TOLD_IN);
 }
 
@@ -301,15 +317,33 @@ void orders_look(void)
 	int r = fstatat(channel.dir, NAME_IN, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 
 	if (r == 0 && channel.in >= 0 && fifo_is(channel.dir, NAME_IN, channel.in)) {
-		orders.pipe_only = false;
+		renewed();
 		return;
 	}
 	if (!orders.pipe_only)
 		channel_trouble(NULL, r < 0 ? "in was removed" : "in was replaced",
 				r < 0 ? r : -EEXIST);
 	orders.pipe_only = true;
-	if (r == -ENOENT || (r == 0 && S_ISFIFO(st.st_mode)))
+	if (r == 0 && !S_ISFIFO(st.st_mode)) {
+		/* Its end is seen. */
+		orders.renew_at = USEC_NEVER;
+		return;
+	}
+	if (orders.renew_at == USEC_NEVER || orders.renew_at <= clock_now())
 		renew_in();
+}
+
+usec_t orders_due(void)
+{
+	return orders.deadline < orders.renew_at ? orders.deadline : orders.renew_at;
+}
+
+void orders_pass_time(usec_t now)
+{
+	if (orders.deadline <= now)
+		expire();
+	if (orders.renew_at <= now)
+		orders_look();
 }
 
 /* How far the bytes go that an earlier process read. */
@@ -356,6 +390,8 @@ void orders_open(void)
 	}
 	channel_trouble(NULL, "in", r);
 	orders.pipe_only = true;
+	if (r != -EEXIST)
+		renew_later();
 }
 
 void orders_end(void)
@@ -369,5 +405,5 @@ void orders_close(void)
 	orders.over = false;
 	orders.used = 0;
 	orders.deadline = USEC_NEVER;
-	orders.pipe_only = false;
+	renewed();
 }

@@ -250,8 +250,8 @@ void orders_end(void); /* refuses all that is there, and comes */
 void orders_close(void);
 void orders_look(void);  /* something may have happened to its name */
 void orders_read(void);  /* it may be readable */
-usec_t orders_due(void); /* when orders_expire() is to be called */
-void orders_expire(usec_t now);
+usec_t orders_due(void); /* when the next one is to be called */
+void orders_pass_time(usec_t now);
 
 /* channel-sweep.c: what is over. Of the thread, without the lock. */
 void sweep_begin(void);

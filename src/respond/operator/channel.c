@@ -291,7 +291,7 @@ static void turn_round(void)
 	if (polls[2].revents != 0)
 		orders_read();
 	now = clock_now();
-	orders_expire(now);
+	orders_pass_time(now);
 	sweep_dying(now);
 	sweep_unclaimed(now);
 	sweep_graves(now);

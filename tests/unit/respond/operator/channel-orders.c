@@ -4,9 +4,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -318,6 +323,76 @@ static void test_in_replaced(void **state)
 	channel_close();
 }
 
+/* The thread has no descriptors left when somebody takes the name away: it tries again, and not at
+ * once, though what it tries changes the directory. */
+static void test_in_without_descriptors(void **state)
+{
+	const struct world *world = *state;
+	auto_close int notices = inotify_init1(IN_CLOEXEC);
+	/* One notice, with the name of what was made. */
+	char notice[sizeof(struct inotify_event) + sizeof(NAME_NEW_IN) + 8];
+	struct rlimit limit, none;
+	struct place *place;
+	usec_t began;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	/* No more than what poll() gets. */
+	none = (struct rlimit){.rlim_cur = 3, .rlim_max = limit.rlim_max};
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	assert_true(inotify_add_watch(notices, world->path, IN_CREATE) >= 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	began = clock_now();
+	assert_int_equal(unlink(world_path(world, "in")), 0);
+	for (int tries = 0; tries < 4; tries++)
+		assert_true(read(notices, notice, sizeof(notice)) > 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_true(clock_now() - began >= 600 * USEC_PER_MSEC);
+	assert_true(world_troubles("channel: in: Too many open files") == 1);
+	world_await_path(world, "in", true);
+	assert_true(world_order(world, "in", "17 Bonjour"));
+	assert_string_equal(world_take(place), "Bonjour\n");
+	place_close(place, "end-word", false);
+	channel_close();
+}
+
+/* There is no room when somebody takes the name away, and later there is: nothing happens to the
+ * directory by that. */
+static void test_in_without_room(void **state)
+{
+	const struct world *world = *state;
+	struct place *place;
+	char path[128];
+	int fd;
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", world->root, "tmpfs", 0, "nr_inodes=100") < 0)
+		skip();
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	for (int i = 0;; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%d", world->root, i);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
+			break;
+		close_fd(&fd);
+	}
+	assert_int_equal(errno, ENOSPC);
+	assert_int_equal(unlink(world_path(world, "in")), 0);
+	world_await(world, "events", " trouble - in was removed", 1);
+	while (world_troubles("channel: in: No space left on device") == 0)
+		(void)poll(NULL, 0, 1);
+	(void)snprintf(path, sizeof(path), "%s/0", world->root);
+	assert_int_equal(unlink(path), 0);
+	world_await_path(world, "in", true);
+	assert_true(world_order(world, "in", "17 Bonjour"));
+	assert_string_equal(world_take(place), "Bonjour\n");
+	place_close(place, "end-word", false);
+	channel_close();
+	assert_int_equal(umount2(world->root, MNT_DETACH), 0);
+}
+
 /* Who waits for a FIFO of a daemon that has gone to be opened is heard by the next one. */
 static void test_left_in(void **state)
 {
@@ -461,6 +536,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replaced_unseen, world_set_up,
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_in_replaced, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_in_without_descriptors, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_in_without_room, world_set_up,
+						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_left_in, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_end, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_unread, world_set_up, world_tear_down),
