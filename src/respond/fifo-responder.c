@@ -338,25 +338,31 @@ static void fifo_said(const struct marcel_conversation *conversation, char who, 
 	place_say(conversation->local, who, turn, text, length);
 }
 
+static void tell_trouble(const struct fifo_call *call, const char *what)
+{
+	channel_tell(EVENT_TROUBLE, call->conversation->number, 0, NULL, what, strlen(what));
+}
+
 static int fifo_restore(struct marcel_conversation *conversation, uint32_t version)
 {
 	const struct place_about who = about(conversation);
 	struct fifo_call call = call_of(conversation, NULL);
 	struct place *place = NULL;
-	bool fresh;
+	bool lost = false;
 
 	if (version != STATE_VERSION)
 		return -ENOTSUP;
 	conversation->uses_pad = conversation->pad != NULL;
-	if (place_find(&who, &place, &fresh) < 0)
+	if (place_find(&who, &place, &lost) < 0)
 		place = NULL;
+	if (lost)
+		tell_trouble(&call, "its FIFO was lost, with the orders in it");
 	settle_down(conversation, place);
 	if (has_pad(conversation)) {
 		if (!pad_is_sound(conversation->pad, call.state->taken)) {
 			pad_reset(conversation->pad);
 			call.state->taken = 0;
-			channel_tell(EVENT_TROUBLE, conversation->number, 0, NULL,
-				     "queued orders are lost", strlen("queued orders are lost"));
+			tell_trouble(&call, "queued orders are lost");
 		}
 		pad_recover(conversation->pad, call.state->taken, call.now, refused, &call);
 	}

@@ -126,6 +126,7 @@ def test_orders_that_nobody_has_read(held, channel, end, meet):
     for number, peer in zip(numbers, peers):
         peer.send("fin\n").expect_end(FAREWELL)
         assert len(channel.find("sent", number)) == 41 * (round_ + 1)
+    assert not channel.find("trouble")
 
 
 def fill(manager, channel, number, name):
@@ -274,6 +275,7 @@ def test_a_script_that_hands_over(scripted, channel, again, meet):
         channel.wait("left", number, round_ + 1)
         again(scripted)
         peer.send("GET\nWHERE\n").expect(f"{round_}\nsecond\n")
+    assert not channel.find("trouble")
     peer.send("STAY\n")
     channel.wait("message", text="STAY")
     for round_ in range(repeat(20, least=2)):
@@ -371,8 +373,8 @@ def test_the_store_has_lost_the_fifos(held, channel, end, meet):
     end(held)
     held.forget(*{name for name, _ in held.store if name.startswith("marcel-keep-operator")})
     held.start()
-    channel.wait("resumed", number)
-    assert channel.waiting() == [number]
+    channel.wait("trouble", number, text="its FIFO was lost, with the orders in it")
+    wait_until(lambda: channel.waiting() == [number], "it is shown as waiting")
     for i, target in enumerate((number, None)):
         channel.write(f"{number} b{i}" if target is None else f"b{i}", target)
         peer.expect(f"b{i}\n")
@@ -380,6 +382,7 @@ def test_the_store_has_lost_the_fifos(held, channel, end, meet):
     channel.write("c", number)
     held.start()
     peer.expect("c\n")
+    assert len(channel.find("trouble", number)) == 1
 
 
 def test_nothing_is_left_over(held, channel, again, meet):

@@ -179,9 +179,21 @@ static int begin_anew(struct place *place, int dir, bool new)
 	return 0;
 }
 
-/* Gives PLACE its directory and FIFO. NEW: as begin_anew(). Returns 0, or a negative errno: not
- * even a pipe. */
-static int furnish(struct place *place, bool new)
+/* Whether `info` in DIR says that PLACE's conversation had its place there, and did not end it
+ * itself: then there was a FIFO, too. */
+static bool was_here(const struct place *place, int dir)
+{
+	char info[INFO_MAX];
+	ssize_t length = place_read_info(dir, info);
+
+	return length > 0 && info_is_of(info, (size_t)length, place) &&
+	       (!info_says(info, (size_t)length, INFO_ENDED) ||
+		info_says(info, (size_t)length, INFO_ENDED INFO_LOST "\n"));
+}
+
+/* Gives PLACE its directory and FIFO. NEW: as begin_anew(). Returns 0, *RET_LOST: it had another
+ * FIFO; or a negative errno: not even a pipe. */
+static int furnish(struct place *place, bool new, bool *ret_lost)
 {
 	auto_close int dir = -1;
 	int r = -ENOENT;
@@ -195,6 +207,7 @@ static int furnish(struct place *place, bool new)
 		}
 	}
 	place->has_directory = dir >= 0;
+	*ret_lost = place->fd < 0 && place->has_directory && was_here(place, dir);
 	if (place->fd >= 0) {
 		r = r < 0 ? r : check_name(place, dir);
 		if (r < 0 && place->has_directory)
@@ -270,21 +283,20 @@ static void discard(struct place *place)
 }
 
 static int enter(const struct place_about *about, enum channel_event event,
-		 struct place **ret_place, bool *ret_fresh)
+		 struct place **ret_place, bool *ret_lost)
 {
 	struct place *place = NULL;
 	char text[512];
-	bool fresh;
+	bool lost = false;
 	int r = channel_ensure_open();
 
 	if (r == 0)
 		r = claim(about, &place);
 	if (place == NULL)
 		return r;
-	fresh = place->fd < 0;
 	r = describe(place, about);
 	if (r == 0)
-		r = furnish(place, event == EVENT_OPENED);
+		r = furnish(place, event == EVENT_OPENED, &lost);
 	if (r < 0) {
 		discard(place);
 		return r;
@@ -293,24 +305,24 @@ static int enter(const struct place_about *about, enum channel_event event,
 	(void)snprintf(text, sizeof(text), "%s%s%s", about->peer,
 		       about->listener[0] != '\0' ? " " : "", about->listener);
 	channel_tell(event, about->number, 0, NULL, text, strlen(text));
-	*ret_fresh = fresh;
+	*ret_lost = lost;
 	*ret_place = place;
 	return 0;
 }
 
 int place_make(const struct place_about *about, struct place **ret_place)
 {
-	bool fresh;
-	int r = enter(about, EVENT_OPENED, ret_place, &fresh);
+	bool lost;
+	int r = enter(about, EVENT_OPENED, ret_place, &lost);
 
 	if (r == 0)
 		(*ret_place)->said = place_last_said(*ret_place);
 	return r;
 }
 
-int place_find(const struct place_about *about, struct place **ret_place, bool *ret_fresh)
+int place_find(const struct place_about *about, struct place **ret_place, bool *ret_lost)
 {
-	return enter(about, EVENT_RESUMED, ret_place, ret_fresh);
+	return enter(about, EVENT_RESUMED, ret_place, ret_lost);
 }
 
 int place_fd(const struct place *place)

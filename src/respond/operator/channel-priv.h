@@ -284,6 +284,7 @@ void place_write_info(const struct place *place, const char *ended);
  * about PLACE's conversation, by its id. */
 #define INFO_MAX   4096
 #define INFO_ENDED "ended="
+#define INFO_LOST  "lost" /* what it is then, if nobody came for it */
 ssize_t place_read_info(int dir, char bytes[INFO_MAX]);
 bool info_says(const char *bytes, size_t length, const char *line);
 bool info_is_of(const char *bytes, size_t length, const struct place *place);

@@ -198,7 +198,7 @@ void sweep_graves(usec_t now)
 /* Adds "ended=lost" to `info` in DIR, of which LENGTH bytes were read. */
 static void add_ended(int dir, const char *bytes, size_t length)
 {
-	static const char line[] = "ended=lost\n";
+	static const char line[] = INFO_ENDED INFO_LOST "\n";
 	char all[INFO_MAX + sizeof(line)];
 
 	(void)memcpy(all, bytes, length);

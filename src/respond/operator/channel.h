@@ -86,15 +86,15 @@ struct place;
  * Makes the place of a conversation: its directory, files and FIFO, kept in the vault before
  * anybody can see it. What is left of an older place of the same conversation goes on: the same
  * `out`. What another one of that number left does not: its `out` becomes out.1. /
- * Finds the place that an earlier process made, its FIFO with what is unread in it; *RET_FRESH:
- * that FIFO was lost, and is new.
+ * Finds the place that an earlier process made, its FIFO with what is unread in it; *RET_LOST:
+ * there was one, and it is new. Where the place was left there was none.
  *
  * Both tell the event: "opened", or "resumed". Return 0 and *RET_PLACE, owned by the caller until
  * place_close(), or to channel_close() where another process goes on with it; or -ENOMEM, -EMFILE
  * and the like: then there is no operator for it.
  */
 int place_make(const struct place_about *about, struct place **ret_place);
-int place_find(const struct place_about *about, struct place **ret_place, bool *ret_fresh);
+int place_find(const struct place_about *about, struct place **ret_place, bool *ret_lost);
 
 /* The descriptor to read orders from: O_NONBLOCK, readable when there are some. The place's own;
  * stays the same. */

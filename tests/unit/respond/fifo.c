@@ -432,6 +432,15 @@ static void test_restore_broken(void **state)
 	assert_int_equal(fifo_responder.restore(&fake.c, 99), -ENOTSUP);
 }
 
+static void test_restore_without_fifo(void **state)
+{
+	(void)state;
+	fake.lost = true;
+	fake.log[0] = '\0';
+	assert_int_equal(fake_restore(), 0);
+	fake_expect("find fifo\ntrouble its FIFO was lost, with the orders in it\nshow 0 0\n");
+}
+
 static void test_no_place(void **state)
 {
 	(void)state;
@@ -543,6 +552,7 @@ int main(void)
 		TEST(test_restore_unfinished),
 		TEST(test_died),
 		TEST(test_restore_broken),
+		TEST(test_restore_without_fifo),
 		TEST(test_no_place),
 		TEST(test_ends),
 		TEST(test_ends_absent),

@@ -153,14 +153,15 @@ static void live(const struct world *world, struct store *s, life_fn *life)
 	close_fd(&pair[0]);
 }
 
-static struct place *find(uint64_t number, bool fresh)
+/* LOST: it had a FIFO, which is gone. */
+static struct place *find(uint64_t number, bool lost)
 {
 	struct place_about about = world_about(number);
 	struct place *place = NULL;
-	bool is_fresh = !fresh;
+	bool is_lost = !lost;
 
-	assert_int_equal(place_find(&about, &place, &is_fresh), 0);
-	assert_int_equal(is_fresh, fresh);
+	assert_int_equal(place_find(&about, &place, &is_lost), 0);
+	assert_int_equal(is_lost, lost);
 	return place;
 }
 
@@ -209,7 +210,7 @@ static void find_unread(const struct world *world)
 
 static void find_nothing(const struct world *world)
 {
-	struct place *place = find(5, true);
+	struct place *place = find(5, false);
 
 	(void)world;
 	place_close(place, "end-word", false);
@@ -283,6 +284,37 @@ static void test_killed_while_it_gives(void **state)
 
 	live(world, &s, give_and_die);
 	live(world, &s, find_given);
+	store_done(&s);
+}
+
+/* The same a moment later: the place has been left, with all that was in its FIFO. */
+static _Noreturn void leave_place_and_die(const struct world *world)
+{
+	(void)world;
+	place_close(world_place(17), "script", true);
+	die();
+}
+
+static void find_left(const struct world *world)
+{
+	struct place *place = find(17, false);
+
+	assert_true(world_order(world, "conversations/17/in", "one"));
+	assert_string_equal(world_take(place), "one\n");
+}
+
+static void test_killed_when_it_has_given(void **state)
+{
+	struct world *world = *state;
+	struct store s = {.n = 0};
+
+	live(world, &s, leave_place_and_die);
+	live(world, &s, find_left);
+	store_done(&s);
+	live(world, &s, leave_place_and_die);
+	/* No trace but in the files. */
+	store_done(&s);
+	live(world, &s, find_left);
 	store_done(&s);
 }
 
@@ -379,6 +411,36 @@ static void test_lost_store(void **state)
 	store_done(&s);
 }
 
+static void find_lost(const struct world *world)
+{
+	struct place *place = find(1, true);
+
+	assert_true(world_order(world, "conversations/1/in", "one"));
+	assert_string_equal(world_take(place), "one\n");
+	(void)find(2, true);
+	(void)find(3, false);
+}
+
+static void find_all(const struct world *world)
+{
+	(void)world;
+	for (uint64_t number = 1; number <= 3; number++)
+		(void)find(number, false);
+}
+
+/* The same, and conversations come for them: they know what they have lost, once. */
+static void test_lost_fifos(void **state)
+{
+	const struct world *world = *state;
+	struct store s = {.n = 0};
+
+	live(world, &s, leave_unread);
+	store_done(&s);
+	live(world, &s, find_lost);
+	live(world, &s, find_all);
+	store_done(&s);
+}
+
 #define MANY 300
 
 static void make_many(const struct world *world)
@@ -410,8 +472,8 @@ static void find_many(const struct world *world)
 	(void)world;
 	for (uint64_t n = 1; n < MANY; n++)
 		assert_string_equal(world_take(find(n, false)), "line\n");
-	(void)find(2000, true);
-	(void)find(1001, true);
+	place_close(find(2000, false), "end-word", false);
+	place_close(find(1001, false), "end-word", false);
 }
 
 static void test_many(void **state)
@@ -508,9 +570,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kill, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_killed_while_it_gives, world_set_up,
 						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_killed_when_it_has_given, world_set_up,
+						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_half_a_line, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_unclaimed, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_lost_store, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_lost_fifos, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_many, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_race, world_set_up, world_tear_down),
 	};

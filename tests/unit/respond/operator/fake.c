@@ -64,9 +64,9 @@ int place_make(const struct place_about *about, struct place **ret_place)
 	return make("make", about, ret_place);
 }
 
-int place_find(const struct place_about *about, struct place **ret_place, bool *ret_fresh)
+int place_find(const struct place_about *about, struct place **ret_place, bool *ret_lost)
 {
-	*ret_fresh = false;
+	*ret_lost = fake.lost;
 	return make("find", about, ret_place);
 }
 

@@ -29,6 +29,7 @@ struct fake {
 	size_t prefix; /* of its framing; 0: lines */
 	int fds[2];    /* the place's FIFO */
 	bool no_place;
+	bool lost; /* its FIFO, with the process */
 	char log[32768];
 };
 
