@@ -171,7 +171,7 @@ struct channel {
 	uint32_t n_free;
 
 	int in;    /* DIRECTORY/in. Of the thread, once that runs */
-	bool over; /* no process goes on with it. Main thread */
+	bool over; /* no process goes on with it; what is not open stays so */
 	_Atomic bool told[TOLD_COUNT];
 	_Atomic usec_t told_at[TOLD_COUNT]; /* 0: never */
 };
@@ -196,7 +196,8 @@ void channel_recovered(enum channel_told told);
 /* Records WHAT of PLACE and tells the event "trouble". Conversation's thread, or under the lock. */
 void channel_trouble(const struct place *place, const char *what, int r);
 
-/* Opens the channel if that has not been done. Returns 0 or -ENOMEM. Takes the lock. */
+/* Opens the channel if that has not been done. Returns 0, -ENOMEM, or -ESHUTDOWN: it is over. Takes
+ * the lock. */
 int channel_ensure_open(void);
 
 /* Makes the thread look around. Any thread. */

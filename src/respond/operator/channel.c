@@ -357,6 +357,8 @@ int channel_ensure_open(void)
 	lock_take(&channel.lock);
 	if (channel.directory == NULL)
 		r = -ENOENT;
+	else if (!channel.opened && channel.over)
+		r = -ESHUTDOWN;
 	else if (!channel.opened)
 		r = open_all();
 	lock_drop(&channel.lock);
@@ -413,10 +415,16 @@ void channel_rest(void)
 
 void channel_end(void)
 {
-	channel_rest();
-	if (!channel.opened)
-		return;
+	bool opened;
+
+	/* Before the thread rests, so that whoever opens the channel has done so, or never will. */
+	lock_take(&channel.lock);
 	channel.over = true;
+	opened = channel.opened;
+	lock_drop(&channel.lock);
+	channel_rest();
+	if (!opened)
+		return;
 	/* Whoever keeps it open would let writers think that they are read. */
 	keepsake_unstore_fd(KEEP_FIFO);
 	orders_end();
@@ -428,7 +436,7 @@ void channel_close(void)
 
 	channel_rest();
 	/* There may be more by now. */
-	if (channel.over)
+	if (channel.over && channel.opened)
 		orders_end();
 	orders_close();
 	if (channel.opened) {

@@ -60,7 +60,7 @@ void channel_rest(void);
 /*
  * The same where no process is to go on with the channel: what was written to DIRECTORY/in and
  * reached nobody is refused with an event each, here and up to channel_close(). That FIFO stays,
- * but not in the store.
+ * but not in the store. A channel that did not open yet does not any more.
  */
 void channel_end(void);
 

@@ -454,6 +454,59 @@ static void test_end(void **state)
 	free(line);
 }
 
+/* What opens with its first conversation does not when that comes after the end. */
+static void test_end_unopened(void **state)
+{
+	const struct world *world = *state;
+	struct place_about about = world_about(17);
+	struct place *place = NULL;
+
+	assert_int_equal(channel_open(world->path, USEC_NEVER, false), 0);
+	channel_end();
+	assert_int_equal(place_make(&about, &place), -ESHUTDOWN);
+	assert_null(place);
+	channel_close();
+	world_await_path(world, "in", false);
+}
+
+static void *make_place(void *argument)
+{
+	struct place_about about = world_about(17);
+
+	if (place_make(&about, argument) < 0)
+		*(struct place **)argument = NULL;
+	return NULL;
+}
+
+/* It opens while the service stops: all that is written is refused, or there was nobody to write
+ * to. */
+static void test_end_while_it_opens(void **state)
+{
+	const struct world *world = *state;
+	size_t lines = 0;
+
+	for (int i = 0; i < 50; i++) {
+		struct place *place = NULL;
+		pthread_t thread;
+
+		assert_int_equal(channel_open(world->path, USEC_NEVER, false), 0);
+		assert_int_equal(thread_start(&thread, "maker", NULL, 0, make_place, &place), 0);
+		for (int k = 0; k < i; k++)
+			(void)sched_yield();
+		channel_end();
+		thread_join(thread);
+		if (place != NULL) {
+			assert_true(world_order(world, "in", "17 late"));
+			place_close(place, "stop", false);
+			lines++;
+		}
+		channel_close();
+		assert_int_equal(world_count(world, "events",
+					     " refused 17 no-conversation: late\n"),
+				 lines);
+	}
+}
+
 /* What a conversation has not read when it ends is refused, to the last byte. */
 static void test_unread(void **state)
 {
@@ -542,6 +595,9 @@ int main(void)
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_left_in, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_end, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_end_unopened, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_end_while_it_opens, world_set_up,
+						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_unread, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_finish, world_set_up, world_tear_down),
 	};
