@@ -240,6 +240,10 @@ static int fifo_respond(struct marcel_conversation *conversation, const char *me
 		length = sizeof(withheld) - 1;
 	}
 	turns_open(&state->turns, conversation->turn);
+	if (state->absent_at == 0 && (state->flags & FLAG_ABSENT) == 0 && !has_timed_draft(&call))
+		state->absent_at = fifo_absence(&call);
+	/* Whoever is called by the event finds the files as it says. */
+	settle(&call, true);
 	channel_tell(EVENT_MESSAGE, conversation->number, conversation->turn, NULL, message,
 		     length);
 	if ((state->flags & (FLAG_DRAFT | FLAG_SHOWN)) == FLAG_DRAFT &&
@@ -248,9 +252,6 @@ static int fifo_respond(struct marcel_conversation *conversation, const char *me
 		channel_tell(EVENT_DRAFT, conversation->number, conversation->turn, NULL,
 			     conversation->draft, conversation->draft_length);
 	}
-	if (state->absent_at == 0 && (state->flags & FLAG_ABSENT) == 0 && !has_timed_draft(&call))
-		state->absent_at = fifo_absence(&call);
-	settle(&call, true);
 	return MARCEL_CONTINUE;
 }
 

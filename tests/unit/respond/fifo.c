@@ -70,7 +70,7 @@ static void test_answers(void **state)
 {
 	(void)state;
 	ask("Bonjour");
-	fake_expect("message #1 Bonjour\nshow 1 1\n");
+	fake_expect("show 1 1\nmessage #1 Bonjour\n");
 	assert_int_equal(fake.c.waiting, 1);
 	assert_int_equal(fake_obey("Bonjour à vous\n"), MARCEL_CONTINUE);
 	fake_expect("out S #1 Bonjour à vous\nsent Bonjour à vous\nshow 1 0\n");
@@ -90,7 +90,7 @@ static void test_turns(void **state)
 	ask("a");
 	ask("b");
 	ask("c");
-	fake_expect("message #1 a\nshow 1 1\nmessage #2 b\nshow 2 1\nmessage #3 c\nshow 3 1\n");
+	fake_expect("show 1 1\nmessage #1 a\nshow 2 1\nmessage #2 b\nshow 3 1\nmessage #3 c\n");
 	(void)fake_obey("#2 for b\n#2 once more\n#4 too early\n");
 	fake_expect("out S #2 for b\nsent #2 for b\n"
 		    "refused #2 not-open: once more\nnote refused #2 not-open: once more\n"
@@ -171,7 +171,7 @@ static void test_absent(void **state)
 	ask("a");
 	(void)fake_pass(SECONDS(10));
 	ask("b");
-	fake_expect("message #1 a\nshow 1 1\nmessage #2 b\nshow 2 1\n");
+	fake_expect("show 1 1\nmessage #1 a\nshow 2 1\nmessage #2 b\n");
 	(void)fake_pass(SECONDS(20) - 1);
 	fake_expect("");
 	(void)fake_pass(1);
@@ -181,14 +181,14 @@ static void test_absent(void **state)
 	/* Once, whatever comes. */
 	ask("c");
 	(void)fake_pass(SECONDS(1000));
-	fake_expect("message #3 c\nshow 3 1\n");
+	fake_expect("show 3 1\nmessage #3 c\n");
 	/* Who is there after all answers one, and goes: the others know it already. */
 	(void)fake_obey("#1 yes\n");
 	(void)fake_pass(SECONDS(1000));
 	fake_expect("out S #1 yes\nsent #1 yes\nshow 3 2\n");
 	ask("d");
 	(void)fake_pass(SECONDS(30));
-	fake_expect("message #4 d\nshow 4 2\nout S #4 " ABSENT "\nabsent #2\n");
+	fake_expect("show 4 2\nmessage #4 d\nout S #4 " ABSENT "\nabsent #2\n");
 }
 
 /* Who answers one of two in time has so much time again for the other. */
@@ -498,7 +498,7 @@ static void test_said(void **state)
 	fake.c.secret = true;
 	fake.c.turn = 1;
 	assert_int_equal(fifo_responder.respond(&fake.c, "secret", 6, &fake.sink), 0);
-	fake_expect("message #1 (withheld)\nshow 1 1\n");
+	fake_expect("show 1 1\nmessage #1 (withheld)\n");
 }
 
 static void test_settings(void **state)

@@ -106,7 +106,7 @@ static void check_alone(void)
 static void test_answer(void **state)
 {
 	(void)state;
-	ask("ASK a", "make script\nshow 1 0\nmessage #1 ASK a\nshow 1 1\n");
+	ask("ASK a", "make script\nshow 1 0\nshow 1 1\nmessage #1 ASK a\n");
 	assert_int_equal(fake.c.waiting, 1);
 	assert_int_equal(fake_obey("#2 no\n/note n\nyes\nmore\n"), MARCEL_CONTINUE);
 	fake_expect_said("yes\nback\n");
@@ -115,7 +115,7 @@ static void test_answer(void **state)
 		    "done /note n\nout S #1 yes\nsent yes\nshow 1 0\nout S #1 back\n"
 		    "refused not-held: more\nleft script\n");
 	check_alone();
-	ask("ASK b", "make script\nshow 3 0\nmessage #3 ASK b\nshow 3 3\n");
+	ask("ASK b", "make script\nshow 3 0\nshow 3 3\nmessage #3 ASK b\n");
 	assert_int_equal(fake_order(3, "yes"), MARCEL_CONTINUE);
 	fake_expect_said("yes\nback\n");
 	fake.log[0] = '\0';
@@ -126,7 +126,7 @@ static void test_answer(void **state)
 static void test_absent(void **state)
 {
 	(void)state;
-	ask("ASK a", "make script\nshow 1 0\nmessage #1 ASK a\nshow 1 1\n");
+	ask("ASK a", "make script\nshow 1 0\nshow 1 1\nmessage #1 ASK a\n");
 	(void)fake_pass(SECONDS(30));
 	fake_expect_said(ABSENT "\n");
 	assert_string_equal(fake.c.speaker, "fifo");
@@ -144,7 +144,7 @@ static void test_absent(void **state)
 static void test_for(void **state)
 {
 	(void)state;
-	ask("FOR a", "make script\nshow 1 0\nmessage #1 FOR a\nshow 1 1\n");
+	ask("FOR a", "make script\nshow 1 0\nshow 1 1\nmessage #1 FOR a\n");
 	assert_int_equal(fake.c.wake_at, fake_now + SECONDS(30));
 	(void)fake_pass(SECONDS(30));
 	assert_int_equal(fake.c.wake_at, fake_now + SECONDS(10));
@@ -158,7 +158,7 @@ static void test_for(void **state)
 static void test_draft_approved(void **state)
 {
 	(void)state;
-	ask("DRAFT a", "make script\nshow 1 0\nmessage #1 DRAFT a\ndraft #1 a 17-1?\nshow 1 1\n");
+	ask("DRAFT a", "make script\nshow 1 0\nshow 1 1\nmessage #1 DRAFT a\ndraft #1 a 17-1?\n");
 	(void)fake_obey("\n");
 	fake_expect_said("a 17-1?\n17-2\n");
 	fake_expect("out S #1 a 17-1?\nsent a 17-1?\nshow 1 0\nout S #1 17-2\nleft script\n");
@@ -168,7 +168,7 @@ static void test_draft_approved(void **state)
 static void test_draft_replaced(void **state)
 {
 	(void)state;
-	ask("DRAFT a", "make script\nshow 1 0\nmessage #1 DRAFT a\ndraft #1 a 17-1?\nshow 1 1\n");
+	ask("DRAFT a", "make script\nshow 1 0\nshow 1 1\nmessage #1 DRAFT a\ndraft #1 a 17-1?\n");
 	(void)fake_obey("better\n");
 	fake_expect_said("better\n17-2\n");
 	fake.log[0] = '\0';
@@ -181,7 +181,7 @@ static void test_draft_replaced(void **state)
 static void test_draft_by_itself(void **state)
 {
 	(void)state;
-	ask("DRAFT a", "make script\nshow 1 0\nmessage #1 DRAFT a\ndraft #1 a 17-1?\nshow 1 1\n");
+	ask("DRAFT a", "make script\nshow 1 0\nshow 1 1\nmessage #1 DRAFT a\ndraft #1 a 17-1?\n");
 	(void)fake_pass(SECONDS(40) - 1);
 	fake_expect_said("");
 	(void)fake_pass(1);
@@ -195,7 +195,7 @@ static void test_draft_by_itself(void **state)
 static void test_draft_restored(void **state)
 {
 	(void)state;
-	ask("DRAFT a", "make script\nshow 1 0\nmessage #1 DRAFT a\ndraft #1 a 17-1?\nshow 1 1\n");
+	ask("DRAFT a", "make script\nshow 1 0\nshow 1 1\nmessage #1 DRAFT a\ndraft #1 a 17-1?\n");
 	assert_int_equal(fake_restore(), 0);
 	fake_expect("find script\nshow 1 1\n");
 	assert_string_equal(fake.c.speaker, "fifo");
@@ -213,12 +213,12 @@ static void test_draft_twice(void **state)
 {
 	(void)state;
 	assert_int_equal(fake_message("SET x"), MARCEL_CONTINUE);
-	ask("TWO a", "make script\nshow 2 0\nmessage #2 TWO a\ndraft #2 one\nshow 2 2\n");
+	ask("TWO a", "make script\nshow 2 0\nshow 2 2\nmessage #2 TWO a\ndraft #2 one\n");
 	(void)fake_obey("\n");
 	fake_expect_said("one\n");
 	fake_expect("out S #2 one\nsent one\nshow 2 0\nleft script\nmake script\nshow 2 0\n");
 	/* The second one waits for the next message. */
-	ask("b", "message #3 b\ndraft #3 two x\nshow 3 3\n");
+	ask("b", "show 3 3\nmessage #3 b\ndraft #3 two x\n");
 	(void)fake_obey("\n");
 	fake_expect_said("two x\n");
 	fake.log[0] = '\0';
@@ -243,16 +243,16 @@ static void test_draft_too_long(void **state)
 static void test_stay(void **state)
 {
 	(void)state;
-	ask("LONG a", "make script\nshow 1 0\nmessage #1 LONG a\ndraft #1 a\nshow 1 1\n");
+	ask("LONG a", "make script\nshow 1 0\nshow 1 1\nmessage #1 LONG a\ndraft #1 a\n");
 	(void)fake_obey("\n");
 	fake_expect_said("a\n");
 	fake_expect("out S #1 a\nsent a\nshow 1 0\n");
-	ask("b", "message #2 b\nshow 2 2\n");
+	ask("b", "show 2 2\nmessage #2 b\n");
 	(void)fake_obey("\nand\nmore\n");
 	fake_expect_said("\nand\nmore\n");
 	fake.log[0] = '\0';
 	assert_int_equal(fake_wake(MARCEL_WAKE_IDLE), MARCEL_CLOSE);
-	ask("c", "message #3 c\nshow 3 3\n");
+	ask("c", "show 3 3\nmessage #3 c\n");
 	assert_int_equal(fake_wake(MARCEL_WAKE_IDLE), MARCEL_CONTINUE);
 	assert_int_equal(fake_obey("/give script\nlate\n"), MARCEL_CONTINUE);
 	fake_expect_said("end\n");
@@ -263,7 +263,7 @@ static void test_stay(void **state)
 static void test_verdicts(void **state)
 {
 	(void)state;
-	ask("STAY a", "make script\nshow 1 0\nmessage #1 STAY a\nshow 1 1\n");
+	ask("STAY a", "make script\nshow 1 0\nshow 1 1\nmessage #1 STAY a\n");
 	assert_int_equal(fake_order(0, "/x"), -EINVAL);
 	assert_int_equal(fake_order(0, "/close"), MARCEL_FAREWELL);
 	assert_int_equal(fake_order(0, "/reset"), MARCEL_RESET);
@@ -277,7 +277,7 @@ static void test_verdicts(void **state)
 static void test_closed(void **state)
 {
 	(void)state;
-	ask("STAY a", "make script\nshow 1 0\nmessage #1 STAY a\nshow 1 1\n");
+	ask("STAY a", "make script\nshow 1 0\nshow 1 1\nmessage #1 STAY a\n");
 	assert_int_equal(fake_write("late\n"), 1);
 	fake_close("idle", NULL);
 	fake_expect("refused no-conversation: late\nclose idle\n");
@@ -287,8 +287,8 @@ static void test_closed(void **state)
 static void test_restored(void **state)
 {
 	(void)state;
-	ask("STAY a", "make script\nshow 1 0\nmessage #1 STAY a\nshow 1 1\n");
-	ask("b", "message #2 b\nshow 2 1\n");
+	ask("STAY a", "make script\nshow 1 0\nshow 1 1\nmessage #1 STAY a\n");
+	ask("b", "show 2 1\nmessage #2 b\n");
 	assert_int_equal(fake_write("#1 one\ntwo\nthr"), 1);
 	assert_int_equal(fake_restore(), 0);
 	fake_expect("find script\nshow 2 1\n");
@@ -325,14 +325,14 @@ static void test_no_place(void **state)
 static void test_secret(void **state)
 {
 	(void)state;
-	ask("SECRET a", "make script\nshow 1 0\nmessage #1 (withheld)\nshow 1 1\n");
+	ask("SECRET a", "make script\nshow 1 0\nshow 1 1\nmessage #1 (withheld)\n");
 }
 
 /* Who sends nothing any more still gets an answer, and then what the script has to say. */
 static void test_eof(void **state)
 {
 	(void)state;
-	ask("ASK a", "make script\nshow 1 0\nmessage #1 ASK a\nshow 1 1\n");
+	ask("ASK a", "make script\nshow 1 0\nshow 1 1\nmessage #1 ASK a\n");
 	assert_int_equal(fake_wake(MARCEL_WAKE_EOF), MARCEL_AGAIN);
 	assert_true(fake.c.holds);
 	(void)fake_obey("/note n\n");
@@ -348,7 +348,7 @@ static void test_eof(void **state)
 static void test_eof_stay(void **state)
 {
 	(void)state;
-	ask("STAY a", "make script\nshow 1 0\nmessage #1 STAY a\nshow 1 1\n");
+	ask("STAY a", "make script\nshow 1 0\nshow 1 1\nmessage #1 STAY a\n");
 	assert_int_equal(fake_wake(MARCEL_WAKE_EOF), MARCEL_AGAIN);
 	assert_int_equal(fake_order(1, "yes"), MARCEL_CONTINUE);
 	assert_false(fake.c.holds);
