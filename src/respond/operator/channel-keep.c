@@ -169,7 +169,7 @@ static void carry(uint32_t slot, int *fd)
 	}
 	place->fd = take_fd(fd);
 	place->slot = slot;
-	place->waiting = entry->waiting;
+	place->link = entry->link;
 	place->link_unsure = true;
 	place->carried = true;
 	channel.by_slot[slot] = place;

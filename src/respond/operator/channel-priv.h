@@ -58,8 +58,8 @@ struct keep_entry {
 	uint64_t number;
 	uint64_t dev;
 	uint64_t ino;
-	uint64_t waiting; /* the number of its link in waiting/; 0: none */
-	uint64_t ended;   /* 1: the place has ended; its FIFO is to be let go */
+	uint64_t link;  /* the number of its link in waiting/; 0: none */
+	uint64_t ended; /* 1: the place has ended; its FIFO is to be let go */
 };
 
 /* Half of what was read from DIRECTORY/in: its bytes up to DONE were passed on. Behind what was
@@ -73,7 +73,7 @@ struct keep_half {
 struct keep_table {
 	uint64_t magic;
 	uint64_t last_event;     /* the number of the last event */
-	uint64_t last_waiting;   /* the number of the last link in waiting/ */
+	uint64_t last_link;      /* the number of the last link in waiting/ */
 	_Atomic uint32_t active; /* which half is in use */
 	uint32_t skipping;       /* 1: what comes up to the next LF belongs to a line too long */
 	struct keep_half halves[2];
@@ -91,7 +91,7 @@ struct place {
 	bool carried;  /* it came from an earlier process, and nobody has claimed it yet */
 	bool ending;   /* nothing is passed on to it any more */
 	bool astray;   /* its `in` is not the FIFO any more; told */
-	uint64_t waiting;
+	uint64_t link;
 	bool link_unsure; /* another process may have died before it made the link, or removed it */
 
 	/* Once claimed, of its conversation's thread. */

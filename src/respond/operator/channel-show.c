@@ -236,7 +236,7 @@ static void make_link(struct place *place)
 	place->link_unsure = false;
 	if (channel.waiting < 0)
 		return;
-	waiting_name(place->waiting, place->number, name);
+	waiting_name(place->link, place->number, name);
 	(void)snprintf(target, sizeof(target), "../" NAME_CONVERSATIONS "/%" PRIu64, place->number);
 	if (symlinkat(target, channel.waiting, name) < 0 && errno != EEXIST)
 		channel_complain(TOLD_WAITING, place, "It cannot be shown as waiting", -errno);
@@ -250,10 +250,10 @@ static void set_link(struct place *place)
 	uint64_t link;
 
 	lock_take(&channel.lock);
-	link = ++channel.table->last_waiting;
-	place->waiting = link;
+	link = ++channel.table->last_link;
+	place->link = link;
 	if (place->slot != NO_SLOT)
-		channel.table->entries[place->slot].waiting = link;
+		channel.table->entries[place->slot].link = link;
 	lock_drop(&channel.lock);
 	make_link(place);
 }
@@ -262,16 +262,16 @@ void place_unlink_waiting(struct place *place)
 {
 	char name[LINK_SIZE];
 
-	if (place->waiting == 0)
+	if (place->link == 0)
 		return;
 	/* First the link: what the table does not know of nobody would remove after a death. */
-	waiting_name(place->waiting, place->number, name);
+	waiting_name(place->link, place->number, name);
 	if (channel.waiting >= 0)
 		(void)unlinkat(channel.waiting, name, 0);
 	lock_take(&channel.lock);
-	place->waiting = 0;
+	place->link = 0;
 	if (place->slot != NO_SLOT)
-		channel.table->entries[place->slot].waiting = 0;
+		channel.table->entries[place->slot].link = 0;
 	lock_drop(&channel.lock);
 }
 
@@ -281,7 +281,7 @@ void place_show(struct place *place, uint64_t turn, uint64_t waiting)
 	place->oldest = waiting;
 	if (waiting == 0)
 		place_unlink_waiting(place);
-	else if (place->waiting == 0)
+	else if (place->link == 0)
 		set_link(place);
 	else if (place->link_unsure)
 		make_link(place);

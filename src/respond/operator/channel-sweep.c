@@ -311,7 +311,7 @@ static void judge_link(const char *name, bool first, bool final)
 	lock_take(&channel.lock);
 	place = channel_find(number);
 	if (place != NULL)
-		waiting_name(place->waiting, number, right);
+		waiting_name(place->link, number, right);
 	if (strcmp(name, right) != 0)
 		(void)unlinkat(channel.waiting, name, 0);
 	lock_drop(&channel.lock);
