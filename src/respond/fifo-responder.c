@@ -231,14 +231,11 @@ static int fifo_open(struct marcel_conversation *conversation)
 static int fifo_respond(struct marcel_conversation *conversation, const char *message,
 			size_t length, struct marcel_sink *sink)
 {
-	static const char withheld[] = "(withheld)";
 	struct fifo_call call = call_of(conversation, sink);
 	struct fifo_state *state = call.state;
 
-	if (conversation->secret) {
-		message = withheld;
-		length = sizeof(withheld) - 1;
-	}
+	if (conversation->secret)
+		length = MARCEL_WITHHELD;
 	turns_open(&state->turns, conversation->turn);
 	if (state->absent_at == 0 && (state->flags & FLAG_ABSENT) == 0 && !has_timed_draft(&call))
 		state->absent_at = fifo_absence(&call);
@@ -324,7 +321,6 @@ static int fifo_order(struct marcel_conversation *conversation, const struct mar
 static void fifo_said(const struct marcel_conversation *conversation, char who, const char *text,
 		      size_t length)
 {
-	static const char withheld[] = "(withheld)";
 	const struct fifo_state *state = conversation->state;
 	uint64_t turn = conversation->turn;
 
@@ -332,10 +328,6 @@ static void fifo_said(const struct marcel_conversation *conversation, char who, 
 		return;
 	if (who == MARCEL_SERVER && state->answering != 0)
 		turn = state->answering;
-	if (length == MARCEL_WITHHELD) {
-		text = withheld;
-		length = sizeof(withheld) - 1;
-	}
 	place_say(conversation->local, who, turn, text, length);
 }
 

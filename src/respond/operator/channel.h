@@ -100,7 +100,8 @@ int place_find(const struct place_about *about, struct place **ret_place, bool *
  * stays the same. */
 int place_fd(const struct place *place);
 
-/* Appends "TIME C> #TURN TEXT" to `out`, LENGTH bytes at TEXT escaped. WHO is 'C' or 'S'. */
+/* Appends "TIME C> #TURN TEXT" to `out`, LENGTH bytes at TEXT escaped; MARCEL_WITHHELD: it is a
+ * secret. WHO is 'C' or 'S'. */
 void place_say(struct place *place, char who, uint64_t turn, const char *text, size_t length);
 
 /* The same with LINE, which was said before the place was made, if `out` does not have it by an
@@ -137,7 +138,8 @@ enum channel_event {
 /*
  * Appends "NUMBER TIME EVENT CONVERSATION [#TURN] [WORD:] [TEXT]" to `events`: NUMBER counts
  * without gaps, WORD (may be NULL) is the reason of a refusal, "not-open", LENGTH bytes at TEXT
- * (may be NULL) are escaped. CONVERSATION 0 is written as "-". TURN 0: none.
+ * (may be NULL) are escaped; MARCEL_WITHHELD: it is a secret. CONVERSATION 0 is written as "-".
+ * TURN 0: none.
  */
 void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn, const char *word,
 		  const char *text, size_t length);

@@ -72,6 +72,8 @@ static void test_dialogue(void **state)
 	say(place, 'S', 0, "Bonjour");
 	say(place, 'C', 1, "\x1b[2J\xff caf\xc3\xa9\nx");
 	place_say(place, 'S', 1, NULL, MARCEL_WITHHELD);
+	channel_tell(EVENT_MESSAGE, 17, 1, NULL, "hush", MARCEL_WITHHELD);
+	assert_int_equal(world_count(world, "events", " message 17 #1 (withheld)\n"), 1);
 	place_close(place, "end-word", false);
 	out = world_read(world, "conversations/17/out");
 	assert_non_null(strstr(out, " S> #0 Bonjour\n"));
