@@ -18,9 +18,6 @@
 
 #define FLAGS (O_RDWR | O_NONBLOCK | O_NOCTTY)
 
-/* A FIFO may hold a megabyte, and a writer may never stop. */
-#define READS_MAX 256
-
 int fifo_open(int dir, const char *name)
 {
 	auto_close int fd = -1;
@@ -103,7 +100,7 @@ static void drain(int fd, struct gathering *g)
 {
 	char bytes[4096];
 
-	for (int i = 0; i < READS_MAX; i++) {
+	for (int i = 0; i < FIFO_READS_MAX; i++) {
 		ssize_t n = read(fd, bytes, sizeof(bytes));
 
 		if (n < 0 && errno == EINTR)

@@ -15,6 +15,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* So often at most a FIFO is read from until it is empty: it may hold a megabyte, which 256 reads
+ * of 4 KiB take, and a writer may never stop. */
+#define FIFO_READS_MAX 256
+
 /* Makes a FIFO NAME (0620) in the directory DIR, in the place of what a killed process may have
  * left of that name. Returns an open descriptor or a negative errno. */
 int fifo_make(int dir, const char *name);

@@ -27,9 +27,6 @@
 /* How much of a line that is too long an event shows. */
 #define SHOWN_MAX 80
 
-/* A FIFO may hold a megabyte, and a writer may never stop. */
-#define READS_MAX 256
-
 /* How long to wait before DIRECTORY/in is made, when it could not be: at first, and at most. */
 #define RENEW_FIRST (100 * USEC_PER_MSEC)
 #define RENEW_MAX   (10 * USEC_PER_SEC)
@@ -231,7 +228,7 @@ static void expire(void)
 /* Reads all there is. What has no end never will have one. */
 static void read_to_the_end(void)
 {
-	for (int i = 0; i < READS_MAX && read_some(); i++)
+	for (int i = 0; i < FIFO_READS_MAX && read_some(); i++)
 		;
 	if (orders.used > half()->done)
 		expire();

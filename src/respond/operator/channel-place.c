@@ -20,8 +20,7 @@
 #include "respond/operator/channel-fifo.h"
 #include "respond/operator/channel-priv.h"
 
-#define DIRECTORY_MODE 0750
-#define NUMBER_SIZE    24
+#define NUMBER_SIZE 24
 
 static void number_name(uint64_t number, char name[NUMBER_SIZE])
 {

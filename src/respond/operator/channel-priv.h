@@ -39,6 +39,9 @@
 #define NAME_LOCK          ".lock"
 #define OLD_PREFIX         ".old-"
 
+/* Its directories are not for everybody. */
+#define DIRECTORY_MODE 0750
+
 /* Names in the store. */
 #define KEEP_VAULT_IN  KEEPSAKE_PREFIX "operator-in"
 #define KEEP_VAULT_OUT KEEPSAKE_PREFIX "operator-out"

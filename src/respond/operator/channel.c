@@ -25,9 +25,8 @@
 #include "respond/operator/channel-priv.h"
 #include "respond/operator/pad.h"
 
-#define DIRECTORY_MODE 0750
-#define PARENT_MODE    0755
-#define LOCK_MODE      0600
+#define PARENT_MODE 0755
+#define LOCK_MODE   0600
 
 #define NOTHING                                                                                  \
 	.dir = -1, .conversations = -1, .waiting = -1, .lock_file = -1, .inotify = -1,           \
