@@ -350,6 +350,7 @@ void place_close(struct place *place, const char *reason, bool left)
 {
 	auto_close int dir = -1;
 	uint64_t number = place->number;
+	struct grave *grave = NULL;
 	bool swept;
 	int watch;
 
@@ -372,14 +373,14 @@ void place_close(struct place *place, const char *reason, bool left)
 	if (dir >= 0) {
 		place_end_out(dir, reason);
 		place_write_info(place, reason);
+		grave = sweep_dig(number, dir);
 	}
 	channel_tell(left ? EVENT_LEFT : EVENT_CLOSED, number, 0, NULL, reason, strlen(reason));
 	lock_take(&channel.lock);
 	channel_remove(place);
 	keep_end(place);
 	sweep_let_die(place);
-	if (dir >= 0)
-		sweep_bury(number, clock_deadline(clock_now(), channel.grace));
+	sweep_bury(grave);
 	swept = channel.running;
 	lock_drop(&channel.lock);
 	if (swept)

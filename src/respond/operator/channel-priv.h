@@ -115,8 +115,21 @@ struct place {
 struct grave {
 	struct grave *next;
 	uint64_t number;
-	usec_t due;
+	usec_t ended; /* CLOCK_REALTIME */
+	usec_t due;   /* USEC_NEVER: only when there is no room for it */
+	uint64_t size;
 };
+
+/*
+ * NOTE ON ROOM. Clients decide how many conversations there are and how much is said, and the
+ * directory is most often in /run, which others need. So what is over is kept only as long as it is
+ * not more than this; and while the file system has less free than the smaller of these two,
+ * nothing that is over is kept, and nothing is written to `out`.
+ */
+#define GRAVES_MAX      1000
+#define GRAVES_SIZE_MAX (UINT64_C(32) * 1024 * 1024)
+#define RESERVED_SHARE  8
+#define RESERVED_MAX    (UINT64_C(64) * 1024 * 1024)
 
 #define CHANNEL_BUCKETS 4096
 
@@ -158,9 +171,11 @@ struct channel {
 
 	struct place *map[CHANNEL_BUCKETS];
 	struct place *dying;
-	usec_t dying_due; /* when to look at those again; USEC_NEVER: there are none */
-	struct grave *first_grave;
-	struct grave **last_grave;
+	usec_t dying_due;          /* when to look at those again; USEC_NEVER: there are none */
+	struct grave *first_grave; /* the oldest */
+	struct grave *last_grave;
+	unsigned n_graves;
+	uint64_t graves_size; /* in bytes */
 	uint64_t judging; /* the number whose directory is being ended, for nobody came; 0: none */
 	struct bell judged; /* it changed */
 	bool inherited;     /* an earlier process's vault was found */
@@ -264,8 +279,14 @@ void sweep_unclaimed(usec_t now);
 void sweep_graves(usec_t now);
 usec_t sweep_due(void); /* takes the lock */
 
-/* Puts the directory of NUMBER on the list / PLACE among the dying. Under the lock. */
-void sweep_bury(uint64_t number, usec_t due);
+/* Whether there is room on the file system of DIR (NOTE ON ROOM). Any thread. */
+bool sweep_has_room(int dir);
+
+/* Makes the grave of NUMBER, whose directory DIR is as it is to stay; NULL: without memory it stays
+ * until the next process finds it. Any thread. / Puts GRAVE, which may be NULL, on the list / PLACE
+ * among the dying. Under the lock. */
+struct grave *sweep_dig(uint64_t number, int dir);
+void sweep_bury(struct grave *grave);
 void sweep_let_die(struct place *place);
 
 /* channel-place.c. Opens the directory of NUMBER (O_PATH); returns a descriptor or an errno. */

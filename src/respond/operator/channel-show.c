@@ -46,6 +46,8 @@ static int append_out(int dir, const char *middle, const struct marcel_line *sai
 
 	if (line == NULL)
 		return -ENOMEM;
+	if (!sweep_has_room(dir))
+		return -ENOSPC;
 	stamp_out(said->time, stamp);
 	n = (size_t)snprintf(line, size, "%s %s ", stamp, middle);
 	n += escape_for_file(line + n, size - n - 1, said->text, said->length, said->whole);
@@ -83,9 +85,12 @@ static void put(struct place *place, const struct marcel_line *line)
 		return;
 	}
 	channel_complain(TOLD_OUT, place, "What is said cannot be written to out", r);
-	if (!place->out_fails)
+	if (!place->out_fails) {
 		channel_tell(EVENT_TROUBLE, place->number, 0, NULL, strerrordesc_np(-r),
 			     strlen(strerrordesc_np(-r)));
+		/* What is over may make room. */
+		channel_wake();
+	}
 	place->out_fails = true;
 }
 

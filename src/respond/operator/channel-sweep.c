@@ -3,7 +3,8 @@
  * passed; of this process, and of earlier ones that left no word.
  *
  * A directory is given another name under the lock before it is removed, while no place of its
- * number is in the map: so a conversation that comes back makes a new one, and never loses it.
+ * number is in the map: so a conversation that comes back makes a new one, and never loses it. When
+ * there is no room for all of them, the oldest go before their time.
  *
  * The operator's thread, but where it says otherwise.
  */
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -31,20 +33,77 @@ static bool is_numeric(const char *name, uint64_t *ret_number)
 	return name[0] != '0' && text_parse_unsigned(name, UINT64_MAX, ret_number) == 0;
 }
 
-void sweep_bury(uint64_t number, usec_t due)
+bool sweep_has_room(int dir)
 {
-	struct grave *grave;
+	struct statvfs fs;
+	uint64_t reserved, total, free;
 
-	if (due == USEC_NEVER)
-		return;
-	/* Without memory it stays until the next process finds it. */
-	grave = calloc(1, sizeof(*grave));
+	/* Some file systems don't know. */
+	if (fstatvfs(dir, &fs) < 0 || fs.f_blocks == 0)
+		return true;
+	total = (uint64_t)fs.f_blocks * fs.f_frsize;
+	free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	reserved = total / RESERVED_SHARE;
+	return free >= (reserved < RESERVED_MAX ? reserved : RESERVED_MAX);
+}
+
+/* When the conversation of the directory DIR was over, by its `info`, which is written last. */
+static usec_t ended_at(int dir)
+{
+	struct stat st;
+
+	if (fstatat(dir, NAME_INFO, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC +
+	       (usec_t)st.st_mtim.tv_nsec / NSEC_PER_USEC;
+}
+
+/* What the directory DIR takes, in bytes. */
+static uint64_t size_of(int dir)
+{
+	static const char *const names[] = {".", NAME_INFO, NAME_OUT, NAME_OUT ".1"};
+	uint64_t size = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (fstatat(dir, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			size += (uint64_t)st.st_blocks * 512;
+	return size;
+}
+
+struct grave *sweep_dig(uint64_t number, int dir)
+{
+	struct grave *grave = calloc(1, sizeof(*grave));
+	usec_t now = clock_realtime();
+	usec_t over;
+
+	if (grave == NULL)
+		return NULL;
+	grave->number = number;
+	grave->ended = ended_at(dir);
+	grave->size = size_of(dir);
+	over = clock_deadline(grave->ended < now ? grave->ended : now, channel.grace);
+	grave->due = over == USEC_NEVER ? over : clock_deadline(clock_now(), clock_left(over, now));
+	return grave;
+}
+
+void sweep_bury(struct grave *grave)
+{
+	struct grave **at = &channel.first_grave;
+
 	if (grave == NULL)
 		return;
-	grave->number = number;
-	grave->due = due;
-	*channel.last_grave = grave;
-	channel.last_grave = &grave->next;
+	/* Most often it is the newest; an earlier process's come in any order. */
+	if (channel.last_grave != NULL && channel.last_grave->ended <= grave->ended)
+		at = &channel.last_grave->next;
+	while (*at != NULL && (*at)->ended <= grave->ended)
+		at = &(*at)->next;
+	grave->next = *at;
+	*at = grave;
+	if (grave->next == NULL)
+		channel.last_grave = grave;
+	channel.n_graves++;
+	channel.graves_size += grave->size;
 }
 
 void sweep_let_die(struct place *place)
@@ -138,37 +197,43 @@ static void remove_old(const char *name)
 		channel_recovered(TOLD_REMOVE);
 }
 
-/* When the conversation of the directory NAME was over, by its `info`, which is written last. */
-static usec_t ended_at(const char *name)
+/* Removes the directory that GRAVE is for, unless its conversation has come back since. */
+static void remove_grave(const struct grave *grave)
 {
-	char path[64];
-	struct stat st;
-
-	(void)snprintf(path, sizeof(path), "%s/" NAME_INFO, name);
-	if (fstatat(channel.conversations, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	return (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC +
-	       (usec_t)st.st_mtim.tv_nsec / NSEC_PER_USEC;
-}
-
-/* Removes the directory of the conversation NUMBER, unless it has come back since. */
-static void remove_number(uint64_t number)
-{
+	auto_close int dir = place_open_directory(grave->number);
 	char name[24], aside[32];
-	usec_t over;
 	int r = -EBUSY;
 
-	(void)snprintf(name, sizeof(name), "%" PRIu64, number);
-	(void)snprintf(aside, sizeof(aside), OLD_PREFIX "%" PRIu64, number);
+	if (dir < 0)
+		return;
+	(void)snprintf(name, sizeof(name), "%" PRIu64, grave->number);
+	(void)snprintf(aside, sizeof(aside), OLD_PREFIX "%" PRIu64, grave->number);
 	lock_take(&channel.lock);
-	over = clock_deadline(ended_at(name), channel.grace);
 	/* It was here again, and ended again: it has another grave. */
-	if (channel_find(number) == NULL && over <= clock_realtime() + USEC_PER_SEC)
+	if (channel_find(grave->number) == NULL && ended_at(dir) == grave->ended)
 		r = renameat(channel.conversations, name, channel.conversations, aside) < 0 ? -errno
 											    : 0;
 	lock_drop(&channel.lock);
 	if (r == 0)
 		remove_old(aside);
+}
+
+/* Takes the oldest grave off the list, if it is to go; else NULL. Under the lock. */
+static struct grave *open_grave(usec_t now)
+{
+	struct grave *grave = channel.first_grave;
+
+	if (grave == NULL)
+		return NULL;
+	if (grave->due > now && channel.n_graves <= GRAVES_MAX &&
+	    channel.graves_size <= GRAVES_SIZE_MAX && sweep_has_room(channel.conversations))
+		return NULL;
+	channel.first_grave = grave->next;
+	if (channel.first_grave == NULL)
+		channel.last_grave = NULL;
+	channel.n_graves--;
+	channel.graves_size -= grave->size;
+	return grave;
 }
 
 void sweep_graves(usec_t now)
@@ -177,18 +242,11 @@ void sweep_graves(usec_t now)
 		struct grave *grave;
 
 		lock_take(&channel.lock);
-		grave = channel.first_grave;
-		if (grave != NULL && grave->due <= now) {
-			channel.first_grave = grave->next;
-			if (channel.first_grave == NULL)
-				channel.last_grave = &channel.first_grave;
-		} else {
-			grave = NULL;
-		}
+		grave = open_grave(now);
 		lock_drop(&channel.lock);
 		if (grave == NULL)
 			return;
-		remove_number(grave->number);
+		remove_grave(grave);
 		free(grave);
 	}
 }
@@ -221,37 +279,34 @@ static void end_lost(uint64_t number, int dir, const char *info, size_t length)
 	channel_tell(EVENT_CLOSED, number, 0, NULL, "lost", strlen("lost"));
 }
 
-/* Looks at the directory NAME of NUMBER, which nobody uses meanwhile. FIRST: it is the first time.
- * FINAL: nobody comes for it any more. Returns when it is to be removed; USEC_NEVER: not now. */
-static usec_t judge(const char *name, uint64_t number, bool first, bool final)
+/* Looks at the directory of NUMBER, which nobody uses meanwhile. FIRST: it is the first time.
+ * FINAL: nobody comes for it any more. Returns its grave; NULL: it has none now. */
+static struct grave *judge(uint64_t number, bool first, bool final)
 {
 	auto_close int dir = place_open_directory(number);
 	char info[INFO_MAX];
-	usec_t over = clock_realtime();
 	ssize_t length;
 
 	if (dir < 0)
-		return USEC_NEVER;
+		return NULL;
 	length = place_read_info(dir, info);
 	if (length < 0)
 		length = 0;
 	if (info_says(info, (size_t)length, INFO_ENDED)) {
 		if (!first)
-			return USEC_NEVER;
-		over = ended_at(name) < over ? ended_at(name) : over;
+			return NULL;
 	} else if (final) {
 		end_lost(number, dir, info, (size_t)length);
 	} else {
-		return USEC_NEVER;
+		return NULL;
 	}
-	over = clock_left(clock_deadline(over, channel.grace), clock_realtime());
-	return clock_deadline(clock_now(), over);
+	return sweep_dig(number, dir);
 }
 
 /* The same, unless its conversation has a place; if that comes now, it waits. */
-static void judge_number(const char *name, uint64_t number, bool first, bool final)
+static void judge_number(uint64_t number, bool first, bool final)
 {
-	usec_t due;
+	struct grave *grave;
 
 	lock_take(&channel.lock);
 	if (channel_find(number) == NULL)
@@ -259,9 +314,9 @@ static void judge_number(const char *name, uint64_t number, bool first, bool fin
 	lock_drop(&channel.lock);
 	if (channel.judging == 0)
 		return;
-	due = judge(name, number, first, final);
+	grave = judge(number, first, final);
 	lock_take(&channel.lock);
-	sweep_bury(number, due);
+	sweep_bury(grave);
 	channel.judging = 0;
 	bell_ring_all(&channel.judged);
 	lock_drop(&channel.lock);
@@ -292,7 +347,7 @@ static void judge_name(const char *name, bool first, bool final)
 	uint64_t number;
 
 	if (is_numeric(name, &number))
-		judge_number(name, number, first, final);
+		judge_number(number, first, final);
 	else if (first && strncmp(name, OLD_PREFIX, strlen(OLD_PREFIX)) == 0)
 		remove_old(name);
 }

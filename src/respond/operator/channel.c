@@ -334,7 +334,6 @@ static int open_all(void)
 {
 	int r;
 
-	channel.last_grave = &channel.first_grave;
 	r = keep_open();
 	if (r < 0) {
 		keep_close();
