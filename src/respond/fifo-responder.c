@@ -369,12 +369,16 @@ static void refuse_queue(struct fifo_call *call, const char *word)
 	const struct marcel_conversation *conversation = call->conversation;
 	uint64_t taken = call->state->taken;
 	char line[PAD_LINE_MAX];
+	uint64_t n = 0;
 	size_t length;
 
 	if (!has_pad(conversation) || !pad_is_sound(conversation->pad, taken))
 		return;
 	while (pad_next(conversation->pad, taken, line, &length, &taken))
-		fifo_refuse(call, 0, word, line, length);
+		if (n++ < CHANNEL_REFUSED_MAX)
+			fifo_refuse(call, 0, word, line, length);
+	if (n > CHANNEL_REFUSED_MAX)
+		channel_refuse_rest(conversation->number, n - CHANNEL_REFUSED_MAX);
 	pad_expire(conversation->pad, USEC_NEVER, refused, call);
 }
 

@@ -27,7 +27,7 @@ SAID = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:([CS])> #(\d+) (.*)|-- (.*
 # These may be about a turn; in others a number is part of the text.
 WITH_TURN = ("message", "sent", "absent", "draft")
 REFUSALS = ("not-open", "no-conversation", "malformed", "too-long", "unfinished", "full",
-            "unknown-order", "no-responder", "not-held")
+            "unknown-order", "no-responder", "not-held", "too-many")
 
 # The longest order in bytes, without its LF.
 LINE_MAX = 4095

@@ -201,3 +201,14 @@ void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn
 	}
 	lock_drop(&events.lock);
 }
+
+void channel_refuse_rest(uint64_t conversation, uint64_t n)
+{
+	char text[48];
+	int length;
+
+	if (n == 0)
+		return;
+	length = snprintf(text, sizeof(text), "%" PRIu64 " more order%s", n, n == 1 ? "" : "s");
+	channel_tell(EVENT_REFUSED, conversation, 0, "too-many", text, (size_t)length);
+}

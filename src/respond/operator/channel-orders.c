@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,12 +33,14 @@
 #define RENEW_MAX   (10 * USEC_PER_SEC)
 
 static struct {
-	size_t used;     /* bytes in the present half */
-	usec_t deadline; /* of a line that is not finished; USEC_NEVER: there is none */
-	bool pipe_only;  /* the name `in` is somebody else's; told */
-	bool over;       /* nothing is passed on any more */
-	usec_t renew_at; /* not before: it could not be made; USEC_NEVER: that is not so */
-	usec_t pause;    /* until then, from the last time on */
+	size_t used;      /* bytes in the present half */
+	usec_t deadline;  /* of a line that is not finished; USEC_NEVER: there is none */
+	bool pipe_only;   /* the name `in` is somebody else's; told */
+	bool over;        /* nothing is passed on any more */
+	bool ending;      /* the FIFO is not read from any more after this */
+	uint64_t refused; /* meanwhile */
+	usec_t renew_at;  /* not before: it could not be made; USEC_NEVER: that is not so */
+	usec_t pause;     /* until then, from the last time on */
 } orders = {.deadline = USEC_NEVER, .renew_at = USEC_NEVER};
 
 static struct keep_half *half(void)
@@ -79,15 +82,21 @@ static int parse_address(const char *line, size_t length, struct address *ret)
 	return r < 0 || ret->number == 0 ? -EINVAL : 0;
 }
 
+static void tell_refused(uint64_t number, const char *word, const char *text, size_t length)
+{
+	if (!orders.ending || orders.refused++ < CHANNEL_REFUSED_MAX)
+		channel_tell(EVENT_REFUSED, number, 0, word, text, length);
+}
+
 /* Refuses a line, or the beginning of one. Shows whom it was for, if that can be seen. */
 static void refuse(const char *word, const char *line, size_t length)
 {
 	struct address address;
 
 	if (parse_address(line, length, &address) < 0 || address.all)
-		channel_tell(EVENT_REFUSED, 0, 0, word, line, length);
+		tell_refused(0, word, line, length);
 	else
-		channel_tell(EVENT_REFUSED, address.number, 0, word, address.text, address.length);
+		tell_refused(address.number, word, address.text, address.length);
 }
 
 /* Writes LENGTH bytes at LINE, LF included, into PLACE's FIFO, under the lock. Returns whether it
@@ -109,7 +118,7 @@ static size_t pass_on_to_all(const char *line, size_t length)
 				continue;
 			n++;
 			if (!pass_on(p, line, length))
-				channel_tell(EVENT_REFUSED, p->number, 0, "full", line, length - 1);
+				tell_refused(p->number, "full", line, length - 1);
 		}
 	}
 	lock_drop(&channel.lock);
@@ -127,14 +136,14 @@ static void route(const char *line, size_t length)
 	if (length > 0 && line[length - 1] == '\r')
 		length--;
 	if (memchr(line, '\0', length) != NULL || parse_address(line, length, &address) < 0) {
-		channel_tell(EVENT_REFUSED, 0, 0, "malformed", line, length);
+		tell_refused(0, "malformed", line, length);
 		return;
 	}
 	(void)memcpy(order, address.text, address.length);
 	order[address.length] = '\n';
 	if (address.all) {
 		if (orders.over || pass_on_to_all(order, address.length + 1) == 0)
-			channel_tell(EVENT_REFUSED, 0, 0, "no-conversation", line, length);
+			tell_refused(0, "no-conversation", line, length);
 		return;
 	}
 	lock_take(&channel.lock);
@@ -145,7 +154,7 @@ static void route(const char *line, size_t length)
 		word = "full";
 	lock_drop(&channel.lock);
 	if (word != NULL)
-		channel_tell(EVENT_REFUSED, address.number, 0, word, address.text, address.length);
+		tell_refused(address.number, word, address.text, address.length);
 }
 
 /* Goes on in the other half, so that there is room for a whole read. */
@@ -176,6 +185,11 @@ static void handle(void)
 		const char *lf = memchr(line, '\n', left);
 		size_t length = lf != NULL ? (size_t)(lf - line) : left;
 
+		/* The next process goes on with it; or orders_end(). */
+		if (!orders.ending && channel_should_stop()) {
+			orders.deadline = USEC_NEVER;
+			return;
+		}
 		if (lf == NULL && length <= CHANNEL_LINE_MAX && table->skipping == 0)
 			break;
 		if (length > CHANNEL_LINE_MAX && table->skipping == 0)
@@ -194,8 +208,8 @@ static void handle(void)
 		orders.deadline = clock_deadline(clock_now(), channel_patience);
 }
 
-/* Returns whether there was something. */
-static bool read_some(void)
+/* Returns how many bytes there were. */
+static size_t read_some(void)
 {
 	ssize_t n = 0;
 
@@ -207,7 +221,7 @@ static bool read_some(void)
 	if (n > 0)
 		orders.used += (size_t)n;
 	handle();
-	return n > 0;
+	return n > 0 ? (size_t)n : 0;
 }
 
 void orders_read(void)
@@ -225,13 +239,33 @@ static void expire(void)
 	orders.deadline = USEC_NEVER;
 }
 
-/* Reads all there is. What has no end never will have one. */
-static void read_to_the_end(void)
+/* A fifo_line_fn: the last lines of a FIFO that has no name any more. */
+static void route_line(void *context, const char *line, size_t length)
 {
-	for (int i = 0; i < FIFO_READS_MAX && read_some(); i++)
+	(void)context;
+	route(line, length);
+}
+
+/* Reads all there is now: a writer may never stop. What has no end never will have one. Then
+ * FINISH: as fifo_finish(). */
+static void read_to_the_end(bool finish)
+{
+	int inside = 0;
+	size_t left, n;
+
+	orders.ending = true;
+	orders.refused = 0;
+	if (channel.in >= 0 && ioctl(channel.in, FIONREAD, &inside) < 0)
+		inside = 0;
+	for (left = (size_t)inside; (n = read_some()) > 0 && n < left; left -= n)
 		;
 	if (orders.used > half()->done)
 		expire();
+	if (finish)
+		fifo_finish(channel.in, route_line, NULL);
+	if (orders.refused > CHANNEL_REFUSED_MAX)
+		channel_refuse_rest(0, orders.refused - CHANNEL_REFUSED_MAX);
+	orders.ending = false;
 }
 
 /* Makes DIRECTORY/in under a name that nobody looks at, and then gives it its own. */
@@ -265,13 +299,6 @@ static int open_in(void)
 	return fd;
 }
 
-/* A fifo_line_fn: the last lines of a FIFO that has no name any more. */
-static void route_line(void *context, const char *line, size_t length)
-{
-	(void)context;
-	route(line, length);
-}
-
 /* Nothing may happen to the directory when there is room again; and trying happens to it. */
 static void renew_later(void)
 {
@@ -299,8 +326,7 @@ static void renew_in(void)
 		return;
 	}
 	if (channel.in >= 0) {
-		read_to_the_end();
-		fifo_finish(channel.in, route_line, NULL);
+		read_to_the_end(true);
 		close_fd(&channel.in);
 	}
 	channel.in = fd;
@@ -394,7 +420,7 @@ void orders_open(void)
 void orders_end(void)
 {
 	orders.over = true;
-	read_to_the_end();
+	read_to_the_end(false);
 }
 
 void orders_close(void)

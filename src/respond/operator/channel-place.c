@@ -150,7 +150,7 @@ static void take_fifo(struct place *place, int dir)
 	if (in < 0)
 		return;
 	(void)unlinkat(dir, NAME_IN, 0);
-	fifo_finish(in, place_refuse_line, &place->number);
+	place_refuse_unread(place->number, in, true);
 }
 
 /*
@@ -331,11 +331,30 @@ int place_fd(const struct place *place)
 
 /* Ending. */
 
-void place_refuse_line(void *context, const char *line, size_t length)
-{
-	const uint64_t *number = context;
+struct refusing {
+	uint64_t number;
+	uint64_t n; /* orders so far */
+};
 
-	channel_tell(EVENT_REFUSED, *number, 0, "no-conversation", line, length);
+/* A fifo_line_fn. */
+static void refuse_line(void *context, const char *line, size_t length)
+{
+	struct refusing *refusing = context;
+
+	if (refusing->n++ < CHANNEL_REFUSED_MAX)
+		channel_tell(EVENT_REFUSED, refusing->number, 0, "no-conversation", line, length);
+}
+
+void place_refuse_unread(uint64_t number, int fd, bool final)
+{
+	struct refusing refusing = {.number = number};
+
+	if (final)
+		fifo_finish(fd, refuse_line, &refusing);
+	else
+		fifo_drain(fd, refuse_line, &refusing);
+	if (refusing.n > CHANNEL_REFUSED_MAX)
+		channel_refuse_rest(number, refusing.n - CHANNEL_REFUSED_MAX);
 }
 
 /* Takes the name of the FIFO in DIR away. That the conversation LEFT is not in force yet: after a
@@ -367,7 +386,7 @@ void place_close(struct place *place, const char *reason, bool left)
 		(void)inotify_rm_watch(channel.inotify, watch);
 	if (dir >= 0 && fifo_is(dir, NAME_IN, place->fd))
 		take_name(dir, left);
-	fifo_drain(place->fd, place_refuse_line, &number);
+	place_refuse_unread(number, place->fd, false);
 	place_unlink_waiting(place);
 	place->oldest = 0;
 	if (dir >= 0) {

@@ -218,8 +218,9 @@ void channel_trouble(const struct place *place, const char *what, int r);
  * the lock. */
 int channel_ensure_open(void);
 
-/* Makes the thread look around. Any thread. */
+/* Makes the thread look around. Any thread. / Whether it is to end. Takes the lock. */
 void channel_wake(void);
+bool channel_should_stop(void);
 
 /* The map, under the lock. */
 struct place *channel_find(uint64_t number);
@@ -292,8 +293,9 @@ void sweep_let_die(struct place *place);
 /* channel-place.c. Opens the directory of NUMBER (O_PATH); returns a descriptor or an errno. */
 int place_open_directory(uint64_t number);
 
-/* A fifo_line_fn: refuses a line of the conversation *(uint64_t *)CONTEXT, which is over. */
-void place_refuse_line(void *context, const char *line, size_t length);
+/* Refuses what is unread in FD, the FIFO of the conversation NUMBER, which is over. FINAL: as
+ * fifo_finish(), else as fifo_drain(). Any thread. */
+void place_refuse_unread(uint64_t number, int fd, bool final);
 
 /* Looks whether `in` of the place with the watch WATCH is still its FIFO; -1: of each that has a
  * watch. Takes the lock. */

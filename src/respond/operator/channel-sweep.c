@@ -143,10 +143,7 @@ void sweep_dying(usec_t now)
 	lock_drop(&channel.lock);
 	for (; first != NULL; first = next) {
 		next = first->next;
-		if (r == 0)
-			fifo_finish(first->fd, place_refuse_line, &first->number);
-		else
-			fifo_drain(first->fd, place_refuse_line, &first->number);
+		place_refuse_unread(first->number, first->fd, r == 0);
 		lock_take(&channel.lock);
 		if (r == 0) {
 			keep_release(first);
@@ -272,7 +269,7 @@ static void end_lost(uint64_t number, int dir, const char *info, size_t length)
 	/* Whoever waits for it to be opened goes on, and is told. */
 	if (in >= 0) {
 		(void)unlinkat(dir, NAME_IN, 0);
-		fifo_finish(in, place_refuse_line, &number);
+		place_refuse_unread(number, in, true);
 	}
 	place_end_out(dir, "lost");
 	add_ended(dir, info, length);

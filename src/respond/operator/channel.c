@@ -258,7 +258,7 @@ static usec_t earlier(usec_t a, usec_t b)
 	return a < b ? a : b;
 }
 
-static bool should_stop(void)
+bool channel_should_stop(void)
 {
 	bool stop;
 
@@ -302,7 +302,7 @@ static void *run(void *argument)
 	/* What an earlier process read and did not pass on. */
 	orders_read();
 	sweep_begin();
-	while (!should_stop())
+	while (!channel_should_stop())
 		turn_round();
 	return NULL;
 }

@@ -143,3 +143,11 @@ enum channel_event {
  */
 void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn, const char *word,
 		  const char *text, size_t length);
+
+/*
+ * Where something ends, so many orders that were left there are refused with an event each: nobody
+ * who writes without end, or a great many, is to hold that up. / Tells the event for the rest, N
+ * orders; nothing if there is none.
+ */
+#define CHANNEL_REFUSED_MAX 1000
+void channel_refuse_rest(uint64_t conversation, uint64_t n);

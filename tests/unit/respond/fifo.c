@@ -16,6 +16,7 @@
 #include "operator/fake.h"
 #include "respond/echo.h"
 #include "respond/fifo-priv.h"
+#include "respond/operator/channel.h"
 
 #define ABSENT     "Personne n'est là pour l'instant ; votre message est gardé."
 #define SECONDS(n) ((n)*USEC_PER_SEC)
@@ -293,6 +294,18 @@ static void test_unfinished_at_the_end(void **state)
 	fake_expect("refused no-conversation: whole\nrefused unfinished: begun\nclose stop\n");
 }
 
+/* What waits then is told, but not without bounds. */
+static void test_many_at_the_end(void **state)
+{
+	static char lines[CHANNEL_REFUSED_MAX + 8];
+
+	(void)state;
+	(void)memset(lines, '\n', sizeof(lines) - 1);
+	assert_int_equal(fake_write(lines), 1);
+	fake_close("stop", NULL);
+	assert_non_null(strstr(fake.log, "no-conversation: \nrefused 7 more\nclose stop\n"));
+}
+
 /* While the client doesn't read there are no turns; orders are taken in, and refused, all the
  * same. */
 static void test_full(void **state)
@@ -545,6 +558,7 @@ int main(void)
 		TEST(test_wide),
 		TEST(test_unfinished),
 		TEST(test_unfinished_at_the_end),
+		TEST(test_many_at_the_end),
 		TEST(test_full),
 		TEST(test_no_room),
 		TEST(test_order),

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -507,6 +509,89 @@ static void test_end_while_it_opens(void **state)
 	}
 }
 
+/* Begins a process that writes LINE to DIRECTORY/in without end, and waits until it does. */
+static pid_t begin_flood(const struct world *world, const char *line)
+{
+	auto_close int fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
+	int inside = 0;
+	pid_t child;
+
+	assert_true(fd >= 0);
+	child = world_fork();
+	if (child == 0) {
+		while (write(fd, line, strlen(line)) > 0)
+			;
+		_exit(0);
+	}
+	while (inside == 0)
+		assert_int_equal(ioctl(fd, FIONREAD, &inside), 0);
+	return child;
+}
+
+/* Who writes without end does not keep the service from stopping. */
+static void test_end_flooded(void **state)
+{
+	const struct world *world = *state;
+	uint64_t told;
+	pid_t child;
+
+	world_open(world, USEC_NEVER);
+	channel_rest();
+	child = begin_flood(world, "zz\n");
+	channel_end();
+	channel_close();
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	told = world_check_numbers(world, 1);
+	assert_true(told > 0 && told <= (uint64_t)2 * (CHANNEL_REFUSED_MAX + 1));
+	/* Without end, but as long as the daemon runs: what was read meanwhile waits. */
+	world_open(world, USEC_NEVER);
+	child = begin_flood(world, "\n");
+	world_await_path(world, "events.1", true);
+	channel_rest();
+	told = channel.table->last_event;
+	channel_end();
+	assert_true(channel.table->last_event <= told + CHANNEL_REFUSED_MAX + 1);
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	channel_close();
+}
+
+/* How many there were is told all the same. */
+static void test_end_many(void **state)
+{
+	const struct world *world = *state;
+	const size_t n = 20000;
+	char *lines = malloc(n * 3);
+	struct place *place;
+	char text[64];
+
+	assert_non_null(lines);
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	(void)memset(lines, '\n', n);
+	assert_int_equal(write(place_fd(place), lines, n), n);
+	place_close(place, "end-word", false);
+	(void)snprintf(text, sizeof(text), " refused 17 too-many: %zu more orders\n",
+		       n - CHANNEL_REFUSED_MAX);
+	assert_int_equal(world_count(world, "events", text), 1);
+	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: \n"),
+			 CHANNEL_REFUSED_MAX);
+	channel_rest();
+	for (size_t i = 0; i < n; i++)
+		(void)memcpy(lines + 3 * i, "zz\n", 3);
+	put(world, lines, n * 3);
+	channel_end();
+	(void)snprintf(text, sizeof(text), " refused - too-many: %zu more orders\n",
+		       n - CHANNEL_REFUSED_MAX);
+	assert_int_equal(world_count(world, "events", text), 1);
+	assert_int_equal(world_count(world, "events", " refused - malformed: zz\n"),
+			 CHANNEL_REFUSED_MAX);
+	(void)world_check_numbers(world, 1);
+	channel_close();
+	free(lines);
+}
+
 /* What a conversation has not read when it ends is refused, to the last byte. */
 static void test_unread(void **state)
 {
@@ -594,6 +679,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_in_without_room, world_set_up,
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_left_in, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_end_flooded, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_end_many, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_end, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_end_unopened, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_end_while_it_opens, world_set_up,

@@ -128,6 +128,12 @@ void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn
 	note_text(text, length);
 }
 
+void channel_refuse_rest(uint64_t conversation, uint64_t n)
+{
+	assert_int_equal(conversation, 17);
+	WRITE("refused %" PRIu64 " more\n", n);
+}
+
 int fake_set_up(void **state)
 {
 	(void)state;
