@@ -19,11 +19,12 @@
 struct head {
 	uint64_t lines;   /* up to here the stream has whole orders */
 	uint64_t end;     /* up to here it has bytes: those of one that has begun */
-	uint64_t since;   /* when that one began, in this process; CLOCK_MONOTONIC */
+	uint64_t since;   /* when that one began, in this process; else of what is skipped or torn,
+			   * when something came last; CLOCK_MONOTONIC */
 	uint32_t reading; /* 1: the intake is in use, its bytes from `digested` on count */
 	uint32_t digested;
 	uint32_t skipping; /* 1: up to the next LF all belongs to an order that was refused */
-	uint32_t spare;
+	uint32_t torn;     /* 1: up to the next LF it is the rest of one that was unfinished */
 };
 
 struct pad {
@@ -74,7 +75,8 @@ bool pad_is_sound(const void *bytes, uint64_t taken)
 
 	return pad->magic == MAGIC && taken <= head->lines && head->lines <= head->end &&
 	       head->end - taken <= PAD_ROOM && head->end - head->lines <= PAD_LINE_MAX &&
-	       head->digested <= INTAKE && head->reading <= 1 && head->skipping <= 1;
+	       head->digested <= INTAKE && head->reading <= 1 && head->skipping <= 1 &&
+	       head->torn <= 1;
 }
 
 /* Copies LENGTH bytes into, or out of, the ring from the stream's offset AT on. */
@@ -117,6 +119,14 @@ static usec_t deadline(const struct head *head)
 	return head->end > head->lines ? clock_deadline(head->since, PAD_PATIENCE) : 0;
 }
 
+/* Some of an order that was refused has come, and its end if ENDS. */
+static void skip(const struct filling *filling, struct head *head, bool ends)
+{
+	head->skipping = !ends;
+	head->torn = 0;
+	head->since = filling->now;
+}
+
 /* Takes LENGTH bytes at PIECE, which end an order if ENDS. */
 static void take(const struct filling *filling, struct head *head, const char *piece, size_t length,
 		 bool ends)
@@ -124,16 +134,19 @@ static void take(const struct filling *filling, struct head *head, const char *p
 	size_t begun;
 
 	if (head->skipping != 0) {
-		head->skipping = !ends;
+		skip(filling, head, ends);
 		return;
 	}
 	begun = (size_t)(head->end - head->lines);
 	if (begun + length > PAD_LINE_MAX) {
 		refuse(filling, head, PAD_TOO_LONG, piece, length);
-		head->skipping = !ends;
+		skip(filling, head, ends);
+	} else if (ends && head->torn != 0) {
+		refuse(filling, head, PAD_UNFINISHED, piece, length);
+		head->torn = 0;
 	} else if (head->end - filling->taken + length + 1 > PAD_ROOM) {
 		refuse(filling, head, PAD_FULL, piece, length);
-		head->skipping = !ends;
+		skip(filling, head, ends);
 	} else {
 		put(filling->pad, head->end, piece, length);
 		if (begun == 0)
@@ -146,6 +159,23 @@ static void take(const struct filling *filling, struct head *head, const char *p
 	}
 }
 
+/* Gives up, if it is time, waiting for an end: of an order that has begun, whose rest is refused
+ * then as well; of such a rest; or of what is skipped. Returns whether HEAD has changed. */
+static bool give_up(const struct filling *filling, struct head *head)
+{
+	bool begun = head->end > head->lines;
+	usec_t due = clock_deadline(head->since, PAD_PATIENCE);
+
+	if ((!begun && head->skipping == 0 && head->torn == 0) || due > filling->now)
+		return false;
+	if (begun)
+		refuse(filling, head, PAD_UNFINISHED, NULL, 0);
+	head->torn = begun;
+	head->skipping = 0;
+	head->since = due;
+	return true;
+}
+
 /* Takes the intake, of which LENGTH bytes are filled, line by line. */
 static void digest(const struct filling *filling, size_t length)
 {
@@ -153,10 +183,8 @@ static void digest(const struct filling *filling, size_t length)
 	struct head head = *in_force(pad);
 
 	/* Refused first: what has been written must not lie where the head in force says it is. */
-	if (length > head.digested && deadline(&head) != 0 && deadline(&head) <= filling->now) {
-		refuse(filling, &head, PAD_UNFINISHED, NULL, 0);
+	while (length > head.digested && give_up(filling, &head))
 		commit(pad, &head);
-	}
 	while (head.digested < length) {
 		const char *piece = pad->intake + head.digested;
 		size_t left = length - head.digested;
@@ -180,7 +208,7 @@ void pad_recover(void *bytes, uint64_t taken, usec_t now, pad_refused_fn *refuse
 	size_t length = INTAKE;
 
 	/* That nobody took its rest while no process ran is not the fault of who writes it. */
-	if (head.end > head.lines) {
+	if (head.end > head.lines || head.skipping != 0 || head.torn != 0) {
 		head.since = now;
 		commit(filling.pad, &head);
 	}
@@ -259,8 +287,6 @@ void pad_expire(void *bytes, usec_t now, pad_refused_fn *refused, void *context)
 	const struct filling filling = {bytes, 0, now, refused, context};
 	struct head head = *in_force(filling.pad);
 
-	if (deadline(&head) == 0 || deadline(&head) > now)
-		return;
-	refuse(&filling, &head, PAD_UNFINISHED, NULL, 0);
-	commit(filling.pad, &head);
+	while (give_up(&filling, &head))
+		commit(filling.pad, &head);
 }

@@ -33,7 +33,9 @@
 /* So many bytes of orders, each with one more, can wait. */
 #define PAD_ROOM ((size_t)12032)
 
-/* An order that is not ended for so long is given up; also one in DIRECTORY/in. There are tests
+/* An order that is not ended for so long is given up, and so long what comes then up to the next LF
+ * is taken for its rest, and refused as well: it would be said to the client, or obeyed. So long,
+ * too, the rest of one that was too long may keep silent. Also in DIRECTORY/in. There are tests
  * with more patience. */
 #ifndef PAD_PATIENCE
 #define PAD_PATIENCE (2 * USEC_PER_SEC)
@@ -57,8 +59,9 @@ void pad_reset(void *bytes);
  * anything else. */
 bool pad_is_sound(const void *bytes, uint64_t taken);
 
-/* Takes in what an earlier process has read and not counted any more. For an order that has begun
- * the time begins anew. To be called in each process before anything else is done. */
+/* Takes in what an earlier process has read and not counted any more. For an order that has begun,
+ * or whose rest is to come, the time begins anew. To be called in each process before anything else
+ * is done. */
 void pad_recover(void *bytes, uint64_t taken, usec_t now, pad_refused_fn *refused, void *context);
 
 /*

@@ -278,6 +278,8 @@ static void test_unfinished(void **state)
 	(void)fake_pass(SECONDS(2));
 	fake_expect("refused unfinished: begun\nnote refused unfinished: begun\n");
 	assert_int_equal(fake.c.wake_at, 0);
+	(void)fake_obey(" and more\n");
+	fake_expect("refused unfinished:  and more\n");
 	(void)fake_obey("be");
 	(void)fake_pass(SECONDS(1));
 	(void)fake_obey("gun\n");

@@ -198,12 +198,15 @@ static void check_part(const struct log *log, size_t *at, const char *expected, 
 static void check_continued(const struct bench *copy, size_t fed, size_t carried)
 {
 	const char *orders = bench->orders.bytes;
+	const char *rest = pieces[fed - 1].bytes;
 	size_t before = after[fed - 1].orders;
 	size_t at = 0;
 
+	/* Undisturbed, it is refused with its rest. */
+	assert_int_equal(after[fed].orders, before);
 	check_part(&copy->orders, &at, orders + carried, before - carried);
 	check_part(&copy->orders, &at, pieces[fed - 2].bytes, strlen(pieces[fed - 2].bytes));
-	check_part(&copy->orders, &at, orders + before, after[fed].orders - before);
+	check_part(&copy->orders, &at, rest, (size_t)(strchr(rest, '\n') + 1 - rest));
 	assert_int_equal(at, copy->orders.used);
 	assert_int_equal(copy->refused.used, 0);
 }

@@ -49,22 +49,56 @@ static void test_unfinished(void **state)
 	assert_int_equal(pad_deadline(bench->pad), 0);
 	pad_expire(bench->pad, 1000 + PAD_PATIENCE, refused, &bench->refused);
 	feed("next\n");
-	assert_int_equal(fill(1001 + PAD_PATIENCE), 1);
+	assert_int_equal(fill(1000 + 2 * PAD_PATIENCE), 1);
 	take(9);
 	check_log(&bench->orders, "next\n");
 	check_log(&bench->refused, "1begun on\n");
 }
 
-/* Nobody has looked in time: what comes is not its rest. */
+/* What comes soon after one that was given up is its rest, up to the next LF. */
+static void test_torn(void **state)
+{
+	usec_t at = 1000 + PAD_PATIENCE;
+
+	(void)state;
+	feed("secret part one ");
+	assert_int_equal(fill(1000), 1);
+	pad_expire(bench->pad, at, refused, &bench->refused);
+	feed("and ");
+	at += PAD_PATIENCE - 1;
+	assert_int_equal(fill(at), 1);
+	at += PAD_PATIENCE - 1;
+	feed("the tail\nnext\n");
+	assert_int_equal(fill(at), 1);
+	check_log(&bench->refused, "1secret part one \n1and the tail\n");
+	take(9);
+	check_log(&bench->orders, "next\n");
+	/* One that is torn twice. */
+	bench->refused.used = 0;
+	feed("a");
+	assert_int_equal(fill(at), 1);
+	at += PAD_PATIENCE;
+	feed("b");
+	assert_int_equal(fill(at), 1);
+	at += PAD_PATIENCE;
+	pad_expire(bench->pad, at, refused, &bench->refused);
+	feed("/close\n");
+	(void)fill(at);
+	check_log(&bench->refused, "1a\n1b\n1/close\n");
+	take(9);
+	check_log(&bench->orders, "next\n");
+}
+
+/* Nobody has looked in time: what comes long after is not its rest. */
 static void test_unfinished_then_more(void **state)
 {
 	(void)state;
 	feed("whole\nbegun");
 	assert_int_equal(fill(1000), 1);
 	feed("next\nlast");
-	assert_int_equal(fill(1000 + PAD_PATIENCE), 1);
+	assert_int_equal(fill(1000 + 2 * PAD_PATIENCE), 1);
 	check_log(&bench->refused, "1begun\n");
-	assert_int_equal(pad_deadline(bench->pad), 1000 + 2 * PAD_PATIENCE);
+	assert_int_equal(pad_deadline(bench->pad), 1000 + 3 * PAD_PATIENCE);
 	take(9);
 	check_log(&bench->orders, "whole\nnext\n");
 }
@@ -130,13 +164,43 @@ static void test_very_long(void **state)
 	for (size_t i = 0; i < 200; i++) {
 		feed_bytes(piece, sizeof(piece));
 		if (i % 3 == 0)
-			(void)fill(i * PAD_PATIENCE);
+			(void)fill(i * PAD_PATIENCE / 4);
 	}
 	feed("\nafter\n");
-	assert_int_equal(fill(1), 1);
+	assert_int_equal(fill(200 * PAD_PATIENCE / 4), 1);
 	assert_int_equal(bench->refused.used, 1 + PAD_LINE_MAX + 1);
 	take(9);
 	check_log(&bench->orders, "after\n");
+}
+
+/* One that has no end is waited for no longer than any other; also by the next process. */
+static void test_long_without_end(void **state)
+{
+	char piece[5000];
+
+	(void)state;
+	(void)memset(piece, 'x', sizeof(piece));
+	feed_bytes(piece, sizeof(piece));
+	assert_int_equal(fill(1000), 0);
+	feed("rest\n");
+	assert_int_equal(fill(1000 + PAD_PATIENCE - 1), 0);
+	feed_bytes(piece, sizeof(piece));
+	assert_int_equal(fill(1000), 0);
+	feed("one\n");
+	assert_int_equal(fill(1000 + PAD_PATIENCE), 1);
+	feed_bytes(piece, sizeof(piece));
+	(void)fill(1000);
+	pad_recover(bench->pad, bench->taken, 1000 + PAD_PATIENCE, refused, &bench->refused);
+	feed("rest\n");
+	(void)fill(1000 + 2 * PAD_PATIENCE - 1);
+	feed_bytes(piece, sizeof(piece));
+	(void)fill(1000);
+	pad_expire(bench->pad, 1000 + PAD_PATIENCE, refused, &bench->refused);
+	feed("two\n");
+	(void)fill(1000);
+	take(9);
+	check_log(&bench->orders, "one\ntwo\n");
+	assert_int_equal(bench->refused.used, 4 * (1 + PAD_LINE_MAX + 1));
 }
 
 static void test_full(void **state)
@@ -253,10 +317,12 @@ int main(void)
 		TEST(test_lines),
 		TEST(test_nul),
 		TEST(test_unfinished),
+		TEST(test_torn),
 		TEST(test_unfinished_then_more),
 		TEST(test_unfinished_in_the_next_process),
 		TEST(test_long),
 		TEST(test_very_long),
+		TEST(test_long_without_end),
 		TEST(test_full),
 		TEST(test_full_begun),
 		TEST(test_closed),
