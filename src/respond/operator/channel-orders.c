@@ -6,8 +6,9 @@
  * process, behind what was read before and before nothing but zeros; a line is passed on first and
  * then counted as done. So wherever the process is killed, the next one sees how far the bytes go
  * (no order holds a NUL) and begins with the first line that is not done: that one may be passed on
- * twice, and nothing is lost. There are two halves, since bytes could not be moved within one
- * without a moment in which they are wrong.
+ * twice, and nothing is lost. What remains of a line that was refused goes with it, if it comes in
+ * time; else it would be an order of its own. There are two halves, since bytes could not be moved
+ * within one without a moment in which they are wrong.
  *
  * The operator's thread; orders_open(), orders_end() and orders_close() before and after it.
  */
@@ -163,25 +164,48 @@ static void change_halves(void)
 	struct keep_half *from = half();
 	uint32_t other = !(atomic_load(&channel.table->active) & 1U);
 	struct keep_half *to = &channel.table->halves[other];
-	size_t rest = orders.used - from->done;
+	uint64_t done = atomic_load(&from->done);
+	size_t at = (size_t)(done & ~DONE_FLAGS);
+	size_t rest = orders.used - at;
 
 	(void)memset(to->bytes, 0, sizeof(to->bytes));
-	(void)memcpy(to->bytes, from->bytes + from->done, rest);
-	to->done = 0;
+	(void)memcpy(to->bytes, from->bytes + at, rest);
+	atomic_store(&to->done, done & DONE_FLAGS);
 	atomic_store(&channel.table->active, other);
 	orders.used = rest;
+}
+
+/* So many bytes of H were passed on. */
+static size_t done_of(const struct keep_half *h)
+{
+	return (size_t)(atomic_load(&h->done) & ~DONE_FLAGS);
+}
+
+/* A line of H, LENGTH bytes at LINE without its LF, has come; or some of one that is too long. */
+static void take_line(const struct keep_half *h, const char *line, size_t length)
+{
+	uint64_t done = atomic_load(&h->done);
+
+	if ((done & DONE_SKIPPING) != 0)
+		return;
+	if (length > CHANNEL_LINE_MAX)
+		refuse("too-long", line, SHOWN_MAX);
+	else if ((done & DONE_TORN) != 0)
+		refuse("unfinished", line, length);
+	else
+		route(line, length);
 }
 
 /* Passes on what is whole, and sees to what is too long. */
 static void handle(void)
 {
-	struct keep_table *table = channel.table;
 	struct keep_half *h = half();
 	bool news = false;
 
-	for (;;) {
-		const char *line = h->bytes + h->done;
-		size_t left = orders.used - h->done;
+	while (done_of(h) < orders.used) {
+		size_t done = done_of(h);
+		const char *line = h->bytes + done;
+		size_t left = orders.used - done;
 		const char *lf = memchr(line, '\n', left);
 		size_t length = lf != NULL ? (size_t)(lf - line) : left;
 
@@ -190,19 +214,18 @@ static void handle(void)
 			orders.deadline = USEC_NEVER;
 			return;
 		}
-		if (lf == NULL && length <= CHANNEL_LINE_MAX && table->skipping == 0)
+		if (lf == NULL && length <= CHANNEL_LINE_MAX &&
+		    (atomic_load(&h->done) & DONE_SKIPPING) == 0)
 			break;
-		if (length > CHANNEL_LINE_MAX && table->skipping == 0)
-			refuse("too-long", line, SHOWN_MAX);
-		else if (table->skipping == 0)
-			route(line, length);
-		table->skipping = lf == NULL;
-		h->done += length + (lf != NULL);
+		take_line(h, line, length);
+		if (lf != NULL)
+			atomic_store(&h->done, done + length + 1);
+		else
+			atomic_store(&h->done, orders.used | DONE_SKIPPING);
 		news = true;
-		if (lf == NULL)
-			break;
 	}
-	if (h->done == orders.used)
+	/* Nobody is waited for for ever: for the end of a line, or of what is not wanted. */
+	if (atomic_load(&h->done) == orders.used)
 		orders.deadline = USEC_NEVER;
 	else if (news || orders.deadline == USEC_NEVER)
 		orders.deadline = clock_deadline(clock_now(), channel_patience);
@@ -229,14 +252,21 @@ void orders_read(void)
 	(void)read_some();
 }
 
-/* Refuses what has begun and not been ended. */
+/* Refuses what has begun and not been ended; or waits for the rest of such no longer. */
 static void expire(void)
 {
 	struct keep_half *h = half();
+	size_t done = done_of(h);
 
-	refuse("unfinished", h->bytes + h->done, orders.used - h->done);
-	h->done = orders.used;
-	orders.deadline = USEC_NEVER;
+	if (done == orders.used) {
+		atomic_store(&h->done, done);
+		orders.deadline = USEC_NEVER;
+		return;
+	}
+	refuse("unfinished", h->bytes + done, orders.used - done);
+	/* What comes now is its rest. */
+	atomic_store(&h->done, orders.used | DONE_TORN);
+	orders.deadline = clock_deadline(orders.deadline, channel_patience);
 }
 
 /* A fifo_line_fn: the last lines of a FIFO that has no name any more. */
@@ -259,8 +289,10 @@ static void read_to_the_end(bool finish)
 		inside = 0;
 	for (left = (size_t)inside; (n = read_some()) > 0 && n < left; left -= n)
 		;
-	if (orders.used > half()->done)
+	if (orders.used > done_of(half()))
 		expire();
+	atomic_store(&half()->done, orders.used);
+	orders.deadline = USEC_NEVER;
 	if (finish)
 		fifo_finish(channel.in, route_line, NULL);
 	if (orders.refused > CHANNEL_REFUSED_MAX)
@@ -377,10 +409,13 @@ static void find_used(void)
 	orders.used = sizeof(h->bytes);
 	while (orders.used > 0 && h->bytes[orders.used - 1] == '\0')
 		orders.used--;
-	if (h->done > sizeof(h->bytes))
-		h->done = 0;
-	if (orders.used < h->done)
-		orders.used = h->done;
+	if (done_of(h) > sizeof(h->bytes))
+		atomic_store(&h->done, 0);
+	if (orders.used < done_of(h))
+		orders.used = done_of(h);
+	if (channel.table->skipping != 0)
+		atomic_fetch_or(&h->done, DONE_SKIPPING);
+	channel.table->skipping = 0;
 }
 
 void orders_open(void)

@@ -66,9 +66,13 @@ struct keep_entry {
 };
 
 /* Half of what was read from DIRECTORY/in: its bytes up to DONE were passed on. Behind what was
- * read there are zeros, so that the next process sees how far it goes. */
+ * read there are zeros, so that the next process sees how far it goes. What becomes of those behind
+ * DONE stands in its upper bits, so that both change at once, whenever the process dies. */
+#define DONE_SKIPPING (UINT64_C(1) << 63) /* up to the next LF they belong to a line too long */
+#define DONE_TORN     (UINT64_C(1) << 62) /* the same, to one that was unfinished */
+#define DONE_FLAGS    (DONE_SKIPPING | DONE_TORN)
 struct keep_half {
-	uint64_t done;
+	_Atomic uint64_t done;
 	char bytes[IN_SIZE];
 };
 
@@ -78,7 +82,7 @@ struct keep_table {
 	uint64_t last_event;     /* the number of the last event */
 	uint64_t last_link;      /* the number of the last link in waiting/ */
 	_Atomic uint32_t active; /* which half is in use */
-	uint32_t skipping;       /* 1: what comes up to the next LF belongs to a line too long */
+	uint32_t skipping;       /* as DONE_SKIPPING, by an older marceld */
 	struct keep_half halves[2];
 	struct keep_entry entries[KEEP_SLOTS];
 };

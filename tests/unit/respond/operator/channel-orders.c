@@ -158,10 +158,43 @@ static void test_long(void **state)
 	free(line);
 }
 
-/* A line that nobody ends is refused; what follows is a line of its own. */
+/* Waits until the thread does not wait for the end of a line any more, or of its rest. */
+static void await_end(void)
+{
+	usec_t deadline = clock_now() + WORLD_PATIENCE;
+	const struct keep_table *table = channel.table;
+
+	while ((atomic_load(&table->halves[atomic_load(&table->active) & 1U].done) & DONE_FLAGS) !=
+	       0) {
+		assert_true(clock_now() < deadline);
+		(void)poll(NULL, 0, 1);
+	}
+}
+
+/* What comes up to the next LF, soon after the beginning was refused, is refused as well. */
+static void test_torn(void **state)
+{
+	const struct world *world = *state;
+	struct place *place;
+
+	channel_patience = 500 * USEC_PER_MSEC;
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	put(world, "17 secret 17", 12);
+	world_await(world, "events", " refused 17 unfinished: secret 17\n", 1);
+	put(world, " /close\n17 next\n", 16);
+	assert_string_equal(world_take(place), "next\n");
+	world_await(world, "events", " refused - unfinished:  /close\n", 1);
+	place_close(place, "end-word", false);
+	channel_close();
+	channel_patience = PAD_PATIENCE;
+}
+
+/* A line that nobody ends is refused; what follows long after is a line of its own. */
 static void test_unfinished(void **state)
 {
 	const struct world *world = *state;
+	char line[CHANNEL_LINE_MAX + 1];
 	struct place *place;
 
 	channel_patience = 20 * USEC_PER_MSEC;
@@ -170,10 +203,19 @@ static void test_unfinished(void **state)
 	put(world, "17 one\n17 tw", 12);
 	assert_string_equal(world_take(place), "one\n");
 	world_await(world, "events", " refused 17 unfinished: tw\n", 1);
+	await_end();
 	put(world, "17 three\n", 9);
 	assert_string_equal(world_take(place), "three\n");
 	put(world, "17", 2);
 	world_await(world, "events", " refused - unfinished: 17\n", 1);
+	await_end();
+	/* Nor is the end of one that is too long waited for for ever. */
+	(void)memset(line, 'x', sizeof(line));
+	put(world, line, sizeof(line));
+	world_await(world, "events", " refused - too-long: xxx", 1);
+	await_end();
+	put(world, "17 four\n", 8);
+	assert_string_equal(world_take(place), "four\n");
 	place_close(place, "end-word", false);
 	channel_close();
 	channel_patience = PAD_PATIENCE;
@@ -664,6 +706,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_malformed, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_full, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_long, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_torn, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_unfinished, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_pieces, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_many, world_set_up, world_tear_down),
