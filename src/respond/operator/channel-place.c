@@ -111,8 +111,14 @@ static int make_fifo(struct place *place, int dir)
 	return fstatat(dir, NAME_IN, &st, AT_SYMLINK_NOFOLLOW) == 0 ? -EEXIST : r;
 }
 
+static struct place **watched(int watch)
+{
+	return &channel.watched[(unsigned)watch % CHANNEL_BUCKETS];
+}
+
 static void begin_watch(struct place *place)
 {
+	struct place **at;
 	char path[64];
 	int r = -1;
 
@@ -127,7 +133,26 @@ static void begin_watch(struct place *place)
 	}
 	lock_take(&channel.lock);
 	place->watch = r;
+	at = watched(r);
+	place->next_watched = *at;
+	*at = place;
 	lock_drop(&channel.lock);
+}
+
+/* Under the lock. Returns the watch that PLACE had, which is to be removed, or -1. */
+static int end_watch(struct place *place)
+{
+	int watch = place->watch;
+	struct place **at;
+
+	if (watch < 0)
+		return -1;
+	at = watched(watch);
+	while (*at != place)
+		at = &(*at)->next_watched;
+	*at = place->next_watched;
+	place->watch = -1;
+	return watch;
 }
 
 /* Makes and opens PLACE's directory. */
@@ -379,8 +404,7 @@ void place_close(struct place *place, const char *reason, bool left)
 	 * or its directory would look like one that nobody has. */
 	lock_take(&channel.lock);
 	place->ending = true;
-	watch = place->watch;
-	place->watch = -1;
+	watch = end_watch(place);
 	lock_drop(&channel.lock);
 	if (watch >= 0)
 		(void)inotify_rm_watch(channel.inotify, watch);
@@ -418,13 +442,28 @@ static void look(struct place *place)
 		tell_astray(place, r);
 }
 
-void places_look(int watch)
+void places_look(const int watches[], size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct place *place;
+
+		lock_take(&channel.lock);
+		place = *watched(watches[i]);
+		while (place != NULL && place->watch != watches[i])
+			place = place->next_watched;
+		if (place != NULL && !place->astray)
+			look(place);
+		lock_drop(&channel.lock);
+	}
+}
+
+void places_look_at_all(void)
 {
 	lock_take(&channel.lock);
 	/* This happens when somebody plays with the files, so it may take a while. */
 	for (size_t i = 0; i < CHANNEL_BUCKETS; i++)
-		for (struct place *p = channel.map[i]; p != NULL; p = p->next)
-			if (p->watch >= 0 && (watch < 0 || p->watch == watch) && !p->astray)
+		for (struct place *p = channel.watched[i]; p != NULL; p = p->next_watched)
+			if (!p->astray)
 				look(p);
 	lock_drop(&channel.lock);
 }

@@ -90,6 +90,7 @@ struct keep_table {
 /* The place of one conversation. */
 struct place {
 	struct place *next; /* of the same bucket, or dying */
+	struct place *next_watched;
 	uint64_t number;
 	uint32_t slot; /* of the vault and the table; NO_SLOT: it is not kept */
 	int fd;        /* the FIFO; -1 while it is being made */
@@ -166,14 +167,16 @@ struct channel {
 	int waiting;
 	int lock_file;
 	int inotify;
-	int watch; /* of the directory */
-	int wake;  /* an eventfd */
+	int watch;         /* of the directory */
+	usec_t notices_at; /* not before: when inotify is looked at. Of the thread */
+	int wake;          /* an eventfd */
 
 	pthread_t thread;
 	bool running;
 	bool stop;
 
 	struct place *map[CHANNEL_BUCKETS];
+	struct place *watched[CHANNEL_BUCKETS]; /* by their watch */
 	struct place *dying;
 	usec_t dying_due;          /* when to look at those again; USEC_NEVER: there are none */
 	struct grave *first_grave; /* the oldest */
@@ -301,9 +304,10 @@ int place_open_directory(uint64_t number);
  * fifo_finish(), else as fifo_drain(). Any thread. */
 void place_refuse_unread(uint64_t number, int fd, bool final);
 
-/* Looks whether `in` of the place with the watch WATCH is still its FIFO; -1: of each that has a
- * watch. Takes the lock. */
-void places_look(int watch);
+/* Looks whether `in` is still its FIFO: of the N places with these WATCHES / of all that have one.
+ * Take the lock. */
+void places_look(const int watches[], size_t n);
+void places_look_at_all(void);
 
 /* channel-show.c. Makes `info` in DIR anew, wholly or not at all: LENGTH bytes at BYTES / from what
  * PLACE is; ENDED is the reason of its end, or NULL. */

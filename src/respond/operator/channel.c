@@ -232,25 +232,48 @@ static void open_files(void)
 
 /* The thread. */
 
-/* Takes what inotify has to tell, and looks at what it is about. */
+/* Who may write to a FIFO can make notices without end, by its times; each look takes the lock. So
+ * there is a pause after each batch, in which they gather. */
+#define NOTICES_PAUSE (50 * USEC_PER_MSEC)
+#define NOTICES_SIZE  4096
+#define NOTICES_MAX   (NOTICES_SIZE / sizeof(struct inotify_event))
+
+/* Adds WATCH to the *N in WATCHES, where it stands once. */
+static void add_watch(int watches[NOTICES_MAX], size_t *n, int watch)
+{
+	for (size_t i = *n; i-- > 0;)
+		if (watches[i] == watch)
+			return;
+	watches[(*n)++] = watch;
+}
+
+/* Takes a batch of what inotify has to tell, and looks at what it is about. */
 static void take_notices(void)
 {
-	char bytes[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	char bytes[NOTICES_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
 	const struct inotify_event *event;
-	ssize_t n = read(channel.inotify, bytes, sizeof(bytes));
+	ssize_t length = read(channel.inotify, bytes, sizeof(bytes));
+	bool directory = false, all = false;
+	int watches[NOTICES_MAX];
+	size_t n = 0;
 
-	for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*event) + event->len)) {
+	for (ssize_t at = 0; at < length; at += (ssize_t)(sizeof(*event) + event->len)) {
 		event = (const struct inotify_event *)(const void *)(bytes + at);
 		/* That a watch has ended is our own doing. */
-		if ((event->mask & IN_Q_OVERFLOW) != 0) {
-			orders_look();
-			places_look(-1);
-		} else if (event->wd == channel.watch) {
-			orders_look();
-		} else if ((event->mask & ~(uint32_t)IN_IGNORED) != 0) {
-			places_look(event->wd);
-		}
+		if ((event->mask & IN_Q_OVERFLOW) != 0)
+			directory = all = true;
+		else if (event->wd == channel.watch)
+			directory = true;
+		else if ((event->mask & ~(uint32_t)IN_IGNORED) != 0)
+			add_watch(watches, &n, event->wd);
 	}
+	if (directory)
+		orders_look();
+	if (all)
+		places_look_at_all();
+	else
+		places_look(watches, n);
+	channel.notices_at = clock_deadline(clock_now(), NOTICES_PAUSE);
 }
 
 static usec_t earlier(usec_t a, usec_t b)
@@ -272,16 +295,19 @@ bool channel_should_stop(void)
 static void turn_round(void)
 {
 	usec_t due = earlier(orders_due(), sweep_due());
+	usec_t now = clock_now();
+	bool pauses = now < channel.notices_at;
 	struct pollfd polls[] = {
 		{.fd = channel.wake, .events = POLLIN},
-		{.fd = channel.inotify, .events = POLLIN},
+		{.fd = pauses ? -1 : channel.inotify, .events = POLLIN},
 		{.fd = channel.in, .events = POLLIN},
 	};
 	uint64_t count;
-	usec_t now;
 
-	if (poll(polls, sizeof(polls) / sizeof(polls[0]),
-		 clock_poll_msec(clock_left(due, clock_now()))) < 0)
+	if (pauses)
+		due = earlier(due, channel.notices_at);
+	if (poll(polls, sizeof(polls) / sizeof(polls[0]), clock_poll_msec(clock_left(due, now))) <
+	    0)
 		return;
 	if (polls[0].revents != 0)
 		(void)!read(channel.wake, &count, sizeof(count));

@@ -333,6 +333,38 @@ static void test_replaced_unseen(void **state)
 	channel_close();
 }
 
+/* Who plays with the times of FIFOs gives nobody else much to wait for. */
+static void test_touched_all_the_while(void **state)
+{
+	const struct world *world = *state;
+	struct timespec before, after;
+	struct place *a, *b;
+	int64_t spent;
+	pid_t child;
+
+	world_open(world, USEC_NEVER);
+	a = world_place(17);
+	b = world_place(18);
+	child = world_fork();
+	/* Of one alone, they would be taken together. */
+	while (child == 0) {
+		(void)utimensat(AT_FDCWD, world_path(world, "conversations/17/in"), NULL, 0);
+		(void)utimensat(AT_FDCWD, world_path(world, "conversations/18/in"), NULL, 0);
+	}
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before), 0);
+	(void)poll(NULL, 0, 2000);
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after), 0);
+	spent = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+	assert_true(spent < 200);
+	assert_int_equal(unlink(world_path(world, "conversations/18/in")), 0);
+	world_await(world, "events", " trouble 18 conversations/18/in was removed", 1);
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	place_close(a, "end-word", false);
+	place_close(b, "end-word", false);
+	channel_close();
+}
+
 /* The same with DIRECTORY/in, which comes back as soon as its name is free. */
 static void test_in_replaced(void **state)
 {
@@ -715,6 +747,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replaced_by_link, world_set_up,
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_replaced_unseen, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_touched_all_the_while, world_set_up,
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_in_replaced, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_in_without_descriptors, world_set_up,
