@@ -281,11 +281,16 @@ static int fifo_wake(struct marcel_conversation *conversation, enum marcel_wake 
 static int fifo_drain(struct marcel_conversation *conversation)
 {
 	struct fifo_call call = call_of(conversation, NULL);
+	int r;
 
 	if (!has_pad(conversation))
 		return -ENODEV;
-	return pad_fill(conversation->pad, conversation->wake_fd, call.state->taken, call.now,
-			refused, &call);
+	r = pad_fill(conversation->pad, conversation->wake_fd, call.state->taken, call.now, refused,
+		     &call);
+	/* Nobody looks there after this. */
+	if (r < 0 && conversation->local != NULL)
+		place_fail(conversation->local, r);
+	return r;
 }
 
 static int fifo_order(struct marcel_conversation *conversation, const struct marcel_order *given,

@@ -354,6 +354,11 @@ int place_fd(const struct place *place)
 	return place->fd;
 }
 
+void place_fail(const struct place *place, int r)
+{
+	channel_trouble(place, "Its FIFO is not read any more", r);
+}
+
 /* Ending. */
 
 struct refusing {

@@ -100,6 +100,9 @@ int place_find(const struct place_about *about, struct place **ret_place, bool *
  * stays the same. */
 int place_fd(const struct place *place);
 
+/* Records that nothing can be read from there any more, for the error R, and tells "trouble". */
+void place_fail(const struct place *place, int r);
+
 /* Appends "TIME C> #TURN TEXT" to `out`, LENGTH bytes at TEXT escaped; MARCEL_WITHHELD: it is a
  * secret. WHO is 'C' or 'S'. */
 void place_say(struct place *place, char who, uint64_t turn, const char *text, size_t length);

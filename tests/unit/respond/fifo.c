@@ -296,6 +296,18 @@ static void test_unfinished_at_the_end(void **state)
 	fake_expect("refused no-conversation: whole\nrefused unfinished: begun\nclose stop\n");
 }
 
+/* Its FIFO can't be read: that is told. */
+static void test_unreadable(void **state)
+{
+	int kept = fake.c.wake_fd;
+
+	(void)state;
+	fake.c.wake_fd = -1;
+	assert_int_equal(fake.ops->drain(&fake.c), -EBADF);
+	fake.c.wake_fd = kept;
+	fake_expect("fail EBADF\n");
+}
+
 /* What waits then is told, but not without bounds. */
 static void test_many_at_the_end(void **state)
 {
@@ -560,6 +572,7 @@ int main(void)
 		TEST(test_wide),
 		TEST(test_unfinished),
 		TEST(test_unfinished_at_the_end),
+		TEST(test_unreadable),
 		TEST(test_many_at_the_end),
 		TEST(test_full),
 		TEST(test_no_room),

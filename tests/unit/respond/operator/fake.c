@@ -81,6 +81,12 @@ int place_fd(const struct place *place)
 	return fake.fds[0];
 }
 
+void place_fail(const struct place *place, int r)
+{
+	assert_non_null(place);
+	WRITE("fail %s\n", strerrorname_np(-r));
+}
+
 void place_say(struct place *place, char who, uint64_t turn, const char *text, size_t length)
 {
 	assert_non_null(place);
