@@ -315,6 +315,8 @@ def test_a_line_that_does_not_end(desk, direct):
         assert os.write(fd, begin + b"x" * 3000) == len(begin) + 3000
         desk.answer(other, its, "meanwhile")
         desk.channel.wait("refused", number, word="unfinished")
+        # What comes soon would be taken for its rest.
+        time.sleep(4)
         desk.answer(peer, number, "after", direct)
     finally:
         os.close(fd)
