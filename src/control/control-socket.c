@@ -84,13 +84,14 @@ static bool gives_its_group(const char *directory)
 }
 
 /*
- * Binds FD in DIRECTORY, gives it MODE, lets it listen and names it PATH. On failure nothing lies
- * in DIRECTORY.
+ * Binds a socket in DIRECTORY, gives it MODE, lets it listen and names it PATH. Returns it, or a
+ * negative errno; then nothing lies in DIRECTORY.
  */
-static int bind_through(int fd, const char *directory, mode_t mode, const char *path)
+static int bind_through(const char *directory, mode_t mode, const char *path)
 {
 	struct sockaddr_un address;
 	char name[PATH_MAX];
+	auto_close int fd = -1;
 	int r = snprintf(name, sizeof(name), "%s/.control-%d", directory, (int)getpid());
 
 	if (r < 0 || (size_t)r >= sizeof(name))
@@ -98,6 +99,9 @@ static int bind_through(int fd, const char *directory, mode_t mode, const char *
 	r = make_address(&address, name);
 	if (r < 0)
 		return r;
+	fd = make_socket();
+	if (fd < 0)
+		return fd;
 	/* Of a process that had our number and was killed. */
 	(void)unlink(name);
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
@@ -107,19 +111,26 @@ static int bind_through(int fd, const char *directory, mode_t mode, const char *
 		(void)unlink(name);
 		return r;
 	}
-	return 0;
+	return take_fd(&fd);
 }
 
-static int bind_somewhere(int fd, const char *path, const char *group_directory)
+/* Returns the socket or a negative errno. */
+static int bind_somewhere(const char *path, const char *group_directory, int *ret_group_fault)
 {
 	char directory[ADDRESS_SIZE];
+	int fault = 0;
 
 	find_directory(path, directory);
 	if (mkdir(directory, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	if (gives_its_group(group_directory))
-		return bind_through(fd, group_directory, 0660, path);
-	return bind_through(fd, directory, 0600, path);
+	if (gives_its_group(group_directory)) {
+		fault = bind_through(group_directory, 0660, path);
+		if (fault >= 0)
+			return fault;
+	}
+	/* What keeps the socket from any place keeps it from this one too. */
+	*ret_group_fault = fault;
+	return bind_through(directory, 0600, path);
 }
 
 int control_socket_open(const char *path, const char *group_directory,
@@ -132,12 +143,9 @@ int control_socket_open(const char *path, const char *group_directory,
 
 	if (r < 0)
 		return r;
-	fd = make_socket();
+	fd = bind_somewhere(path, group_directory, &made.group_fault);
 	if (fd < 0)
 		return fd;
-	r = bind_somewhere(fd, path, group_directory);
-	if (r < 0)
-		return r;
 	if (lstat(path, &found) < 0)
 		return -errno;
 	made.fd = take_fd(&fd);

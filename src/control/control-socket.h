@@ -17,6 +17,9 @@ struct control_socket {
 	char path[108];
 	dev_t device;
 	ino_t inode;
+	/* A negative errno: the group directory could not give its group; 0: it did, or there was
+	 * none to give. */
+	int group_fault;
 };
 
 #define CONTROL_SOCKET_NONE \
@@ -25,11 +28,12 @@ struct control_socket {
 	}
 
 /*
- * Makes the socket at PATH. GROUP_DIRECTORY is as in struct control_places: it must be on the same
- * file system. A directory that is missing right above PATH is made. Returns 0, or a negative errno
- * with nothing left behind: -EADDRINUSE (somebody listens there), -EEXIST (there is something that
- * is no socket), -ENAMETOOLONG (no client could connect to so long a path: 107 bytes, of the
- * temporary name too).
+ * Makes the socket at PATH. GROUP_DIRECTORY is as in struct control_places. If it can't give its
+ * group, as from another file system (-EXDEV) or by too long a path (-ENAMETOOLONG), the socket is
+ * its owner's alone, and ret_socket->group_fault says why. A directory that is missing right above
+ * PATH is made. Returns 0, or a negative errno with nothing left behind: -EADDRINUSE (somebody
+ * listens there), -EEXIST (there is something that is no socket), -ENAMETOOLONG (no client could
+ * connect to so long a path: 107 bytes, of the temporary name too).
  */
 int control_socket_open(const char *path, const char *group_directory,
 			struct control_socket *ret_socket);

@@ -283,23 +283,61 @@ static void control_free(struct control *control)
 	free(control);
 }
 
-/* Makes the socket; the daemon works without it too. */
-static void open_socket(struct control *control, const struct control_places *places)
+/* Whether R says that there is no directory for the socket, or none for this user. */
+static bool has_no_directory(int r)
 {
-	int r = control_socket_open(places->socket, places->group_directory, &control->socket);
+	return r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -EPERM || r == -EROFS;
+}
 
+static void tell_no_socket(const struct control_places *places, int r)
+{
 	if (r == -EADDRINUSE)
 		record_note(RECORD_NOTICE, "No control socket: another process serves %s",
 			    places->socket);
-	else if (r == -EEXIST && places->expected)
+	else if (has_no_directory(r) && !places->expected)
+		return;
+	else if (r == -EEXIST)
 		record_note(RECORD_TROUBLE, "No control socket: %s is there and no socket",
 			    places->socket);
-	else if (r == -ENAMETOOLONG && places->expected)
+	else if (r == -ENAMETOOLONG)
 		record_note(RECORD_TROUBLE, "No control socket: the path %s is too long",
 			    places->socket);
-	else if (r < 0 && places->expected)
+	else
 		record_note(RECORD_TROUBLE, "No control socket at %s: %s", places->socket,
 			    strerrordesc_np(-r));
+}
+
+/* The group is kept out, for R. */
+static void tell_no_group(const struct control_places *places, int r)
+{
+	const char *why = strerrordesc_np(-r);
+
+	if (r == -EXDEV)
+		why = "that is on another file system";
+	else if (r == -ENAMETOOLONG)
+		why = "that path is too long";
+	record_note(RECORD_TROUBLE,
+		    "Operators can't use the control socket %s, only its owner and root can: it "
+		    "does not get the group of %s: %s",
+		    places->socket, places->group_directory, why);
+}
+
+/* Makes the socket; the daemon works without it too. */
+static void open_socket(struct control *control, const struct control_places *places)
+{
+	int r;
+
+	if (places->socket == NULL) {
+		if (places->expected)
+			record_note(RECORD_TROUBLE, "No control socket: there is no directory for "
+						    "it");
+		return;
+	}
+	r = control_socket_open(places->socket, places->group_directory, &control->socket);
+	if (r < 0)
+		tell_no_socket(places, r);
+	else if (control->socket.group_fault < 0)
+		tell_no_group(places, control->socket.group_fault);
 }
 
 /* Starts the thread with all signals blocked: they are for others. */
@@ -340,7 +378,7 @@ int control_start(struct watch *watch, const struct control_places *places,
 	lock_init(&control->lock, "control");
 	if (r >= 0)
 		r = facts_copy(facts, &control->facts);
-	if (r >= 0 && places->socket != NULL)
+	if (r >= 0)
 		open_socket(control, places);
 	if (r >= 0)
 		r = start_thread(control);

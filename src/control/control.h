@@ -8,7 +8,9 @@
  * can slow one down. Clients that don't read are dropped, and there are never more than a few.
  *
  * Without a bus, or without a place for the socket, the daemon works all the same: that is
- * recorded, and the bus is looked for again.
+ * recorded, and the bus is looked for again. One case is not: a daemon that was started by hand,
+ * was not told where the socket is to be (struct control_places, expected), and can't have the
+ * usual directory.
  */
 #pragma once
 
@@ -42,11 +44,12 @@ struct control_hooks {
 struct control_places {
 	const char *socket; /* path of the socket; NULL: none */
 	/* A directory from which the socket inherits its group by the setgid bit; NULL, or one that
-	 * is not there or has no such bit: only the daemon's own user and root may connect. */
+	 * is not there or has no such bit: only the daemon's own user and root may connect. The
+	 * same, and a record, if the bit is there and can't be made use of. */
 	const char *group_directory;
 	bool bus;      /* look for the system bus */
-	bool expected; /* somebody asked for the socket by name: that it can't be had is worth a
-			* record */
+	bool expected; /* there is to be a socket: somebody named it, or a service manager runs
+			* us */
 };
 
 struct control;

@@ -51,16 +51,23 @@ static bool is_none(const struct service *service)
 	return strcmp(wanted(service), "none") == 0;
 }
 
+/* Whether nobody says where the socket goes. */
+static bool is_auto(const struct service *service)
+{
+	const char *said = wanted(service);
+
+	return said[0] == '\0' || strcmp(said, "auto") == 0;
+}
+
 /* Where the socket goes; NULL: nowhere. Owned. */
 static char *socket_path(const struct service *service)
 {
-	const char *said = wanted(service);
 	char *path;
 
 	if (is_none(service))
 		return NULL;
-	if (strcmp(said, "auto") != 0 && said[0] != '\0')
-		return strdup(said);
+	if (!is_auto(service))
+		return strdup(wanted(service));
 	path = service_runtime_path("control");
 	return path != NULL ? path : own_path("control");
 }
@@ -158,7 +165,7 @@ int service_start_control(struct service *service)
 	const struct control_hooks hooks = {.reload = ask_for_reload, .context = service};
 	struct control_places places = {
 		.bus = service->handover.enabled,
-		.expected = strcmp(wanted(service), "auto") != 0,
+		.expected = service->handover.enabled || !is_auto(service),
 	};
 	struct gathered gathered;
 	char *path;

@@ -5,7 +5,9 @@ import os
 import select
 import signal
 import socket
+import stat
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -432,6 +434,47 @@ def test_does_without_a_place(marceld, tmp_path):
     assert path.read_text() == "mine"
     daemon = marceld("", control=tmp_path / ("x" * 120))
     daemon.wait_record("trouble")
+
+
+def test_tells_that_the_group_is_kept_out(marceld, tmp_path):
+    """From another file system a directory can't give its group."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if os.stat(other).st_dev == os.stat(tmp_path).st_dev:
+            pytest.skip("/dev/shm is no other file system")
+        os.chmod(other, 0o2750)
+        daemon = marceld(f"[fifo]\ndirectory = {other}\n", control=tmp_path / "control")
+        said = daemon.wait_record("trouble").message
+        assert str(tmp_path / "control") in said and f"{other}: that is on another" in said
+        assert stat.S_IMODE((tmp_path / "control").stat().st_mode) == 0o600
+        with Connection(tmp_path / "control") as client:
+            assert client.get("Conversations") == 0
+        daemon.stop()
+
+
+def test_tells_that_there_is_no_socket(marceld, tmp_path):
+    """With `control = auto`, too, unless it was started by hand and there is no directory."""
+    (tmp_path / "file").write_text("")
+    config = f"[fifo]\ndirectory = {tmp_path}/operator\n"
+    places = {"RUNTIME_DIRECTORY": str(tmp_path / "file")}
+    managed = marceld(config, control=None,
+                      env={**places, "NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    managed.wait_for(lambda: f"{tmp_path}/file/control: Not a directory" in said_of_control(managed),
+                     "a word of the socket")
+    managed.connect().send("un\n").expect("un\n")
+    by_hand = marceld(config, control=None, env=places)
+    by_hand.connect().send("un\n").expect("un\n")
+    by_hand.stop()
+    assert not said_of_control(by_hand)
+    (tmp_path / "control").write_text("mine")
+    by_hand = marceld(config, control=None, env={"RUNTIME_DIRECTORY": str(tmp_path)})
+    by_hand.wait_for(lambda: "is there and no socket" in said_of_control(by_hand),
+                     "a word of the socket")
+
+
+def said_of_control(daemon):
+    """What it said of its control socket, which it is in trouble with."""
+    return "".join(record.message for record in daemon.records("trouble")
+                   if "control" in record.message)
 
 
 def test_is_not_there_when_not_wanted(marceld, tmp_path):

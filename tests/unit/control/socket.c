@@ -114,6 +114,41 @@ static void inherits_its_group(void **state)
 	assert_int_equal(rmdir(place->group), 0);
 }
 
+/* DIRECTORY gives no group, for FAULT: the socket is its owner's alone, and nothing is left in
+ * DIRECTORY, which is removed. */
+static void assert_no_group(struct place *place, const char *directory, int fault)
+{
+	struct control_socket socket = CONTROL_SOCKET_NONE;
+
+	assert_int_equal(control_socket_open(place->path, directory, &socket), 0);
+	assert_int_equal(socket.group_fault, fault);
+	assert_int_equal(mode_of(place->path), S_IFSOCK | 0600);
+	assert_int_equal(try_connect(place->path), 0);
+	control_socket_close(&socket);
+	assert_int_equal(try_connect(place->path), -ENOENT);
+	assert_int_equal(rmdir(directory), 0);
+}
+
+static void does_without_its_group(void **state)
+{
+	struct place *place = *state;
+	char other[] = "/dev/shm/marcel-socket-XXXXXX";
+	struct stat here, there;
+	char path[192];
+
+	/* Its path and the temporary name are too long for an address. */
+	(void)snprintf(path, sizeof(path), "%s/%080d", place->directory, 0);
+	assert_int_equal(mkdir(path, 0750), 0);
+	assert_int_equal(chmod(path, 02750), 0);
+	assert_no_group(place, path, -ENAMETOOLONG);
+	assert_int_equal(stat(place->directory, &here), 0);
+	if (stat("/dev/shm", &there) < 0 || here.st_dev == there.st_dev)
+		return;
+	assert_non_null(mkdtemp(other));
+	assert_int_equal(chmod(other, 02750), 0);
+	assert_no_group(place, other, -EXDEV);
+}
+
 static void replaces_a_dead_one(void **state)
 {
 	struct place *place = *state;
@@ -208,9 +243,10 @@ static void refuses_impossible_paths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(is_the_owners_alone),       TEST(inherits_its_group),
-		TEST(replaces_a_dead_one),       TEST(leaves_a_busy_one_alone),
-		TEST(leaves_other_things_alone), TEST(refuses_impossible_paths),
+		TEST(is_the_owners_alone),      TEST(inherits_its_group),
+		TEST(does_without_its_group),   TEST(replaces_a_dead_one),
+		TEST(leaves_a_busy_one_alone),  TEST(leaves_other_things_alone),
+		TEST(refuses_impossible_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
