@@ -105,7 +105,7 @@ static int gather_facts(const struct service *service, struct gathered *ret_gath
 {
 	const struct listeners *listeners = &service->listeners;
 	const struct marcel_loaded *loaded = service->config->loaded;
-	const struct marcel_loaded *fifo = config_loaded(service->config, "fifo");
+	const char *directory = service->operator_directory;
 	struct gathered made;
 	size_t n = 0;
 
@@ -124,7 +124,7 @@ static int gather_facts(const struct service *service, struct gathered *ret_gath
 	made.facts = (struct control_facts){
 		.version = MARCEL_VERSION,
 		.configuration = service->config->file != NULL ? service->config->file : "",
-		.operator_directory = fifo != NULL ? fifo_directory(fifo->shared) : "",
+		.operator_directory = directory != NULL ? directory : "",
 		.listeners = made.addresses,
 		.responders = made.responders,
 		.started = service->began,
@@ -160,6 +160,18 @@ static int on_reload_wanted(sd_event_source *source, int fd, uint32_t events, vo
 	return 0;
 }
 
+/* Keeps the operator channel's directory, which stays what it was at the start. Returns 0 or
+ * -ENOMEM. */
+static int keep_directory(struct service *service)
+{
+	const struct marcel_loaded *fifo = config_loaded(service->config, "fifo");
+
+	if (fifo == NULL)
+		return 0;
+	service->operator_directory = strdup(fifo_directory(fifo->shared));
+	return service->operator_directory != NULL ? 0 : -ENOMEM;
+}
+
 int service_start_control(struct service *service)
 {
 	const struct control_hooks hooks = {.reload = ask_for_reload, .context = service};
@@ -178,6 +190,8 @@ int service_start_control(struct service *service)
 		return -errno;
 	r = sd_event_add_io(service->loop, NULL, service->reload_wanted, EPOLLIN, on_reload_wanted,
 			    service);
+	if (r >= 0)
+		r = keep_directory(service);
 	if (r >= 0)
 		r = gather_facts(service, &gathered);
 	if (r < 0)
@@ -214,6 +228,8 @@ void service_stop_control(struct service *service)
 void service_unwatch(struct service *service)
 {
 	close_fd(&service->reload_wanted);
+	free(service->operator_directory);
+	service->operator_directory = NULL;
 	watch_free(service->watch);
 	service->watch = NULL;
 }

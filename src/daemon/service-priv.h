@@ -38,6 +38,7 @@ struct service {
 	struct watch *watch;       /* NULL: nobody may control the daemon */
 	struct control *control;   /* the same */
 	usec_t began;              /* CLOCK_REALTIME microseconds */
+	char *operator_directory;  /* that is in use, whatever a reload says; NULL: not yet known */
 	int reload_wanted;         /* eventfd: control wants a reload; -1 */
 	sd_event_source *deadline; /* of what the stage waits for */
 	enum service_stage stage;

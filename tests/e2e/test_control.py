@@ -261,6 +261,14 @@ def test_reloads(served):
         served.daemon.connect(greeting=b"Bonsoir\n")
 
 
+def test_a_reload_leaves_the_channel_where_it_is(served):
+    with served.connect() as client:
+        served.daemon.configure("[fifo]\ndirectory = /elsewhere\n[dialogue]\ngreeting = Salut\n")
+        client.call("Reload")
+        served.daemon.connect(greeting=b"Salut\n")
+        assert client.get("OperatorDirectory") == str(served.path.parent / "operator")
+
+
 def test_signals_what_happens(served):
     with served.connect() as client, served.connect() as other:
         client.call("Subscribe")
