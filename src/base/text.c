@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -428,6 +429,24 @@ size_t text_escape(char *buffer, size_t size, const char *text, size_t length, s
 	if (ret_used != NULL)
 		*ret_used = used;
 	return written;
+}
+
+char *text_escape_lines(const char *text)
+{
+	const size_t size = TEXT_ESCAPED_MAX(strlen(text));
+	char *lines = malloc(size);
+	size_t used = 0;
+
+	while (lines != NULL) {
+		const size_t length = strcspn(text, "\n");
+
+		used += text_escape(lines + used, size - used, text, length, NULL);
+		text += length;
+		if (*text == '\0')
+			break;
+		lines[used++] = *text++;
+	}
+	return lines;
 }
 
 /* WORD as code points, small letters for ASCII's; returns how many, or 0 when too many. */

@@ -64,6 +64,12 @@ size_t text_escape(char *buffer, size_t size, const char *text, size_t length, s
 #define TEXT_ESCAPED_MAX(length) (4 * (length) + 1)
 
 /*
+ * The lines of TEXT, each as text_escape() writes it, with their line ends. The caller frees them;
+ * NULL: no memory.
+ */
+char *text_escape_lines(const char *text);
+
+/*
  * The entry of WORDS (N of them) that a person who wrote WORD most probably meant, or NULL when
  * none is near enough (more than a third of its letters changed).
  */

@@ -320,30 +320,10 @@ int orders_on_reload(sd_bus_message *call, void *context, sd_bus_error *error)
 	return 1;
 }
 
-/* TEXT, some lines, as D-Bus allows it and terminals can bear it; owned by the caller. */
-static char *make_presentable(const char *text)
-{
-	size_t room = TEXT_ESCAPED_MAX(strlen(text));
-	char *lines = malloc(room);
-	size_t used = 0;
-
-	while (lines != NULL) {
-		size_t length = strcspn(text, "\n");
-
-		used += text_escape(lines + used, room - used, text, length, NULL);
-		text += length;
-		if (*text == '\0')
-			break;
-		lines[used++] = '\n';
-		text++;
-	}
-	return lines;
-}
-
 void orders_reloaded(struct control *control, int result, const char *text)
 {
 	struct order **at = &control->orders;
-	auto_free char *lines = make_presentable(text != NULL ? text : "");
+	auto_free char *lines = text_escape_lines(text != NULL ? text : "");
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	bool more = false;
 

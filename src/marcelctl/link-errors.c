@@ -107,28 +107,6 @@ int link_errno(const sd_bus_error *error)
 	}
 }
 
-/* TEXT escaped, but for its line ends. The caller frees it; NULL: no memory. */
-static char *escape_lines(const char *text)
-{
-	const size_t size = TEXT_ESCAPED_MAX(strlen(text));
-	char *escaped = malloc(size);
-	size_t used = 0;
-
-	if (escaped == NULL)
-		return NULL;
-	for (;;) {
-		const size_t length = strcspn(text, "\n");
-
-		used += text_escape(escaped + used, size - used, text, length, NULL);
-		text += length;
-		if (*text == '\0')
-			break;
-		escaped[used++] = *text++;
-	}
-	escaped[used] = '\0';
-	return escaped;
-}
-
 /* Who may do what was refused, and how one becomes it. */
 static char *explain_access(void)
 {
@@ -177,7 +155,7 @@ char *link_explain(const struct link *link, const sd_bus_error *error, uint64_t 
 		meaning = meaning_of(SD_BUS_ERROR_NO_REPLY);
 	if (meaning == NULL && link_errno(error) == -EACCES)
 		return explain_access();
-	escaped = escape_lines(said != NULL ? said : "");
+	escaped = text_escape_lines(said != NULL ? said : "");
 	if (escaped == NULL || meaning == NULL)
 		return take_ptr(&escaped);
 	if (meaning->filling == FILL_NUMBER && number == 0)

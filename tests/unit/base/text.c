@@ -395,6 +395,27 @@ static void escaping_needs_no_room_to_be_safe(void **state)
 	assert_string_equal(buffer, "");
 }
 
+static void lines_stay_lines(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *escaped;
+	} cases[] = {
+		{"", ""},
+		{"\n", "\n"},
+		{"a\033b\n\377\\\n\nc", "a\\eb\n\\xff\\\\\n\nc"},
+		{"\377\377\n", "\\xff\\xff\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char *lines = text_escape_lines(cases[i].text);
+
+		assert_string_equal(lines, cases[i].escaped);
+		free(lines);
+	}
+}
+
 static const struct {
 	const char *word;
 	const char *nearest; /* NULL: none */
@@ -454,6 +475,7 @@ int main(void)
 		cmocka_unit_test(what_may_harm_a_terminal_is_escaped),
 		cmocka_unit_test(escaping_goes_on_where_the_room_ended),
 		cmocka_unit_test(escaping_needs_no_room_to_be_safe),
+		cmocka_unit_test(lines_stay_lines),
 		cmocka_unit_test(the_nearest_word_is_found),
 	};
 
