@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "control/control-priv.h"
@@ -147,24 +146,15 @@ static void tell(struct control *control, const struct signal *signal)
  * The signals.
  */
 
-/* A field of a view, which may have any bytes. */
-static int append_field(sd_bus_message *message, const char *text)
-{
-	char shown[TEXT_ESCAPED_MAX(sizeof(((struct watch_view *)NULL)->listener))];
-
-	(void)text_escape(shown, sizeof(shown), text, strlen(text), NULL);
-	return sd_bus_message_append_basic(message, 's', shown);
-}
-
 static int append_opened(const struct signal *signal, sd_bus_message *message)
 {
 	int r = sd_bus_message_append_basic(message, 't', &signal->event->number);
 
 	if (r >= 0)
-		r = append_field(message, signal->view->peer);
+		r = object_append(message, signal->view->peer);
 	if (r >= 0)
-		r = append_field(message, signal->view->listener);
-	return r < 0 ? r : append_field(message, signal->view->responder);
+		r = object_append(message, signal->view->listener);
+	return r < 0 ? r : object_append(message, signal->view->responder);
 }
 
 static int append_said(const struct signal *signal, sd_bus_message *message)

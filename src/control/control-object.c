@@ -17,8 +17,7 @@
 /* Replies that may wait for the bus to read them before there are no more big ones. */
 #define BIG_REPLIES_MAX 32
 
-/* Appends TEXT, in so many bytes as a field of struct watch_view may have, escaped. */
-static int append_text(sd_bus_message *message, const char *text)
+int object_append(sd_bus_message *message, const char *text)
 {
 	char shown[TEXT_ESCAPED_MAX(sizeof(((struct watch_view *)NULL)->listener))];
 
@@ -150,15 +149,15 @@ static bool list_one(void *context, const struct watch_view *view)
 	if (r >= 0)
 		r = append_id(reply, view->id);
 	if (r >= 0)
-		r = append_text(reply, view->peer);
+		r = object_append(reply, view->peer);
 	if (r >= 0)
-		r = append_text(reply, view->listener);
+		r = object_append(reply, view->listener);
 	if (r >= 0)
-		r = append_text(reply, view->responder);
+		r = object_append(reply, view->responder);
 	if (r >= 0)
-		r = append_text(reply, view->speaker);
+		r = object_append(reply, view->speaker);
 	if (r >= 0)
-		r = append_text(reply, view->suspended);
+		r = object_append(reply, view->suspended);
 	if (r >= 0)
 		r = sd_bus_message_append(reply, "ttttt", view->opened, view->turns, view->waiting,
 					  view->waiting_since, view->last);
@@ -237,7 +236,7 @@ static int append_view(sd_bus_message *reply, const struct watch_view *view)
 	for (size_t i = 0; r >= 0 && i < sizeof(texts) / sizeof(texts[0]); i++) {
 		r = open_entry(reply, texts[i].name, "s");
 		if (r >= 0)
-			r = append_text(reply, texts[i].value);
+			r = object_append(reply, texts[i].value);
 		if (r >= 0)
 			r = close_entry(reply);
 	}

@@ -141,8 +141,12 @@ int client_start(struct client *client);
 /* How many messages wait for CLIENT to read them. */
 uint64_t client_backlog(const struct client *client);
 
-/* control-object.c: shows the object to CLIENT. */
+/*
+ * control-object.c: shows the object to CLIENT / appends TEXT, a field of struct watch_view, which
+ * may have any bytes, to MESSAGE, escaped.
+ */
 int object_show(struct client *client);
+int object_append(sd_bus_message *message, const char *text);
 
 /* control-driver.c: answers PEER what only a bus could be asked. */
 int driver_show(struct client *peer);
