@@ -38,7 +38,7 @@ static void describe_stranger(sd_bus_error *error, const char *name)
 }
 
 /* Makes of RESULT, a wish's, the error that callers see. ORDER is what it is about. */
-static void describe(sd_bus_error *error, int result, const struct order *order)
+static void describe(sd_bus_error *error, int result, const struct pending *order)
 {
 	const uint64_t number = order->number;
 
@@ -100,13 +100,13 @@ static void describe(sd_bus_error *error, int result, const struct order *order)
 
 int orders_no_conversation(sd_bus_error *error, uint64_t number)
 {
-	const struct order about = {.number = number};
+	const struct pending about = {.number = number};
 
 	describe(error, -ENOENT, &about);
 	return -ENOENT;
 }
 
-static void order_free(struct order *order)
+static void pending_free(struct pending *order)
 {
 	order->client->orders--;
 	(void)sd_bus_message_unref(order->call);
@@ -114,9 +114,9 @@ static void order_free(struct order *order)
 }
 
 /* Takes *AT out of its list. */
-static struct order *take_out(struct order **at)
+static struct pending *take_out(struct pending **at)
 {
-	struct order *order = *at;
+	struct pending *order = *at;
 
 	*at = order->next;
 	return order;
@@ -124,11 +124,11 @@ static struct order *take_out(struct order **at)
 
 void orders_forget(struct client *client)
 {
-	struct order **at = &client->control->orders;
+	struct pending **at = &client->control->orders;
 
 	while (*at != NULL)
 		if ((*at)->client == client)
-			order_free(take_out(at));
+			pending_free(take_out(at));
 		else
 			at = &(*at)->next;
 }
@@ -143,7 +143,7 @@ static bool has_too_many(const struct client *client, sd_bus_message *call)
 		return client->orders >= ORDERS_MAX;
 	if (client->orders >= ORDERS_BUS_MAX)
 		return true;
-	for (const struct order *order = client->control->orders; order != NULL;
+	for (const struct pending *order = client->control->orders; order != NULL;
 	     order = order->next) {
 		const char *other = sd_bus_message_get_sender(order->call);
 
@@ -154,10 +154,10 @@ static bool has_too_many(const struct client *client, sd_bus_message *call)
 }
 
 /* Keeps a copy of ABOUT, which says what CALL is about, until it is answered. */
-static int keep(struct client *client, sd_bus_message *call, const struct order *about)
+static int keep(struct client *client, sd_bus_message *call, const struct pending *about)
 {
-	struct order *order = malloc(sizeof(*order));
-	struct order **at = &client->control->orders;
+	struct pending *order = malloc(sizeof(*order));
+	struct pending **at = &client->control->orders;
 
 	if (order == NULL)
 		return -ENOMEM;
@@ -173,18 +173,18 @@ static int keep(struct client *client, sd_bus_message *call, const struct order 
 }
 
 /* Answers ORDER, which is over then; ERROR may be unset. */
-static void answer(struct order *order, const sd_bus_error *error)
+static void answer(struct pending *order, const sd_bus_error *error)
 {
 	if (sd_bus_error_is_set(error))
 		(void)sd_bus_reply_method_error(order->call, error);
 	else
 		(void)sd_bus_reply_method_return(order->call, NULL);
-	order_free(order);
+	pending_free(order);
 }
 
 /* Asks WISH of the conversation ABOUT tells of. Returns 1 (answered later) or a negative errno. */
-static int ask(struct client *client, sd_bus_message *call, struct wish *wish, struct order *about,
-	       sd_bus_error *error)
+static int ask(struct client *client, sd_bus_message *call, struct wish *wish,
+	       struct pending *about, sd_bus_error *error)
 {
 	struct control *control = client->control;
 	int r = -ENOBUFS;
@@ -207,7 +207,7 @@ static int ask(struct client *client, sd_bus_message *call, struct wish *wish, s
 
 int orders_on_say(sd_bus_message *call, void *context, sd_bus_error *error)
 {
-	struct order about = {.number = 0};
+	struct pending about = {.number = 0};
 	char line[WISH_LINE_MAX];
 	struct wish wish = {.kind = WISH_SAY, .line = line};
 	const char *text;
@@ -231,7 +231,7 @@ int orders_on_say(sd_bus_message *call, void *context, sd_bus_error *error)
 
 int orders_on_close(sd_bus_message *call, void *context, sd_bus_error *error)
 {
-	struct order about = {.number = 0};
+	struct pending about = {.number = 0};
 	struct wish wish = {.kind = WISH_CLOSE};
 	int r = sd_bus_message_read(call, "t", &about.number);
 
@@ -240,7 +240,7 @@ int orders_on_close(sd_bus_message *call, void *context, sd_bus_error *error)
 
 /* WISH_GIVE or WISH_TAKE to the responder NAME. */
 static int ask_switch(struct client *client, sd_bus_message *call, enum wish_kind kind,
-		      struct order *about, const char *name, sd_bus_error *error)
+		      struct pending *about, const char *name, sd_bus_error *error)
 {
 	struct wish wish = {.kind = kind};
 	size_t used;
@@ -257,7 +257,7 @@ static int ask_switch(struct client *client, sd_bus_message *call, enum wish_kin
 
 int orders_on_take(sd_bus_message *call, void *context, sd_bus_error *error)
 {
-	struct order about = {.number = 0};
+	struct pending about = {.number = 0};
 	int r = sd_bus_message_read(call, "t", &about.number);
 
 	return r < 0 ? r : ask_switch(context, call, WISH_TAKE, &about, OPERATOR, error);
@@ -265,7 +265,7 @@ int orders_on_take(sd_bus_message *call, void *context, sd_bus_error *error)
 
 int orders_on_give(sd_bus_message *call, void *context, sd_bus_error *error)
 {
-	struct order about = {.number = 0};
+	struct pending about = {.number = 0};
 	const char *name;
 	int r = sd_bus_message_read(call, "ts", &about.number, &name);
 
@@ -274,14 +274,14 @@ int orders_on_give(sd_bus_message *call, void *context, sd_bus_error *error)
 
 void orders_answer(struct control *control, uint64_t ticket, int result)
 {
-	struct order **at = &control->orders;
+	struct pending **at = &control->orders;
 
 	while (*at != NULL && ((*at)->reload || (*at)->ticket != ticket))
 		at = &(*at)->next;
 	/* Not there: its caller is gone. */
 	if (*at != NULL) {
 		sd_bus_error error = SD_BUS_ERROR_NULL;
-		struct order *order = take_out(at);
+		struct pending *order = take_out(at);
 
 		if (result < 0)
 			describe(&error, result, order);
@@ -306,7 +306,7 @@ int orders_on_reload(sd_bus_message *call, void *context, sd_bus_error *error)
 {
 	struct client *client = context;
 	struct control *control = client->control;
-	struct order about = {.reload = true, .ticket = control->reloads_asked + 1};
+	struct pending about = {.reload = true, .ticket = control->reloads_asked + 1};
 	int r = -ENOBUFS;
 
 	if (!has_too_many(client, call))
@@ -322,7 +322,7 @@ int orders_on_reload(sd_bus_message *call, void *context, sd_bus_error *error)
 
 void orders_reloaded(struct control *control, int result, const char *text)
 {
-	struct order **at = &control->orders;
+	struct pending **at = &control->orders;
 	auto_free char *lines = text_escape_lines(text != NULL ? text : "");
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	bool more = false;

@@ -65,8 +65,8 @@ struct client {
 };
 
 /* A call that is answered later. */
-struct order {
-	struct order *next;
+struct pending {
+	struct pending *next;
 	struct client *client;
 	sd_bus_message *call;
 	uint64_t ticket; /* of the wish; of reloads: which of them answers it */
@@ -107,7 +107,7 @@ struct control {
 	sd_event_source *on_event; /* of the watch */
 	sd_event_source *on_reap;
 	struct client *clients; /* peers and the bus */
-	struct order *orders;   /* oldest first */
+	struct pending *orders; /* oldest first */
 	uint64_t tickets;       /* given so far */
 	uint64_t reloads_asked; /* of the daemon */
 	bool reloading;

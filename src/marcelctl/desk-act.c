@@ -104,7 +104,7 @@ static void send_next(struct desk *desk, struct desk_talk *talk)
 	int r = -ENOMEM;
 
 	if (text != NULL)
-		r = desk_link_order(desk->link, ORDER_SAY, talk->number, turn, text);
+		r = desk_link_order(desk->link, DESK_SAY, talk->number, turn, text);
 	free(text);
 	if (r == 0)
 		return;
@@ -173,7 +173,7 @@ void desk_act_take(struct desk *desk)
 	else if (desk_talk_held(talk))
 		desk_say(desk, "%s", _("you answer here already"));
 	else
-		order(desk, ORDER_TAKE, NULL);
+		order(desk, DESK_TAKE, NULL);
 }
 
 /* To whom TALK is given if nothing else is said: who was suspended, or anybody else. */
@@ -252,7 +252,7 @@ void desk_act_answer(struct desk *desk)
 	if (text == NULL)
 		return;
 	if (question == ASK_GIVE && text[0] != '\0') {
-		order(desk, ORDER_GIVE, text);
+		order(desk, DESK_GIVE, text);
 	} else if (question == ASK_SEARCH) {
 		if (text[0] != '\0' && (desk->wanted == NULL || strcmp(text, desk->wanted) != 0)) {
 			free(desk->wanted);
@@ -290,7 +290,7 @@ void desk_act_answer_key(struct desk *desk, wchar_t c)
 	if (question == ASK_QUIT)
 		desk->over = true;
 	else if (question == ASK_CLOSE)
-		order(desk, ORDER_CLOSE, NULL);
+		order(desk, DESK_CLOSE, NULL);
 	else if (talk != NULL)
 		submit(desk, talk);
 }
@@ -373,7 +373,7 @@ void desk_act_done(struct desk *desk, const struct desk_result *result)
 
 	if (!ok)
 		desk_say(desk, _("refused: %s"), reason_of(result, buffer, sizeof(buffer)));
-	if (talk == NULL || result->order != ORDER_SAY)
+	if (talk == NULL || result->order != DESK_SAY)
 		return;
 	if (result->error == -ESTALE)
 		desk_talk_answered(talk, result->turn);

@@ -225,7 +225,7 @@ static void lose(struct desk_link *link)
 	for (size_t i = 0; i < link->model->count; i++) {
 		struct desk_talk *talk = link->model->talks[i];
 		const struct desk_result result = {
-			.order = ORDER_SAY,
+			.order = DESK_SAY,
 			.number = talk->number,
 			.error = -ECONNRESET,
 			.text = _("the connection to marceld broke off; it may have been sent"),
@@ -321,13 +321,13 @@ static int make_order(struct desk_link *link, const struct request *request, con
 	const uint64_t number = request->number;
 
 	switch (request->order) {
-	case ORDER_SAY:
+	case DESK_SAY:
 		return link_message(to, "Say", ret_call, "tts", number, request->turn, text);
-	case ORDER_CLOSE:
+	case DESK_CLOSE:
 		return link_message(to, "Close", ret_call, "t", number);
-	case ORDER_TAKE:
+	case DESK_TAKE:
 		return link_message(to, "Take", ret_call, "t", number);
-	case ORDER_GIVE:
+	case DESK_GIVE:
 		return link_message(to, "Give", ret_call, "ts", number, text);
 	}
 	abort();

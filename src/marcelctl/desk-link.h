@@ -20,10 +20,10 @@
 #define DESK_PAUSE_MAX (5 * USEC_PER_SEC)
 
 enum desk_order {
-	ORDER_SAY,
-	ORDER_CLOSE,
-	ORDER_TAKE,
-	ORDER_GIVE,
+	DESK_SAY,
+	DESK_CLOSE,
+	DESK_TAKE,
+	DESK_GIVE,
 };
 
 /* What became of an order. */

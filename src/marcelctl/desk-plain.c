@@ -267,7 +267,7 @@ static void answer(struct plain *plain, uint64_t turn, const char *line)
 
 	plain->answered = false;
 	if (text != NULL)
-		r = desk_link_order(plain->link, ORDER_SAY, plain->current, turn, text);
+		r = desk_link_order(plain->link, DESK_SAY, plain->current, turn, text);
 	free(text);
 	if (r < 0) {
 		say_error(_("refused: %s"), say_errno(-r));
