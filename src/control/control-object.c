@@ -128,7 +128,9 @@ static bool is_behind(const struct client *client, sd_bus_error *error)
 {
 	if (client->peer || client_backlog(client) <= BIG_REPLIES_MAX)
 		return false;
-	(void)sd_bus_error_setf(error, CONTROL_ERROR "Busy", "Too many answers are on their way");
+	(void)sd_bus_error_set(error, CONTROL_ERROR "TooManyAnswers",
+			       "The bus has not taken the answers before: too many are on their "
+			       "way");
 	return true;
 }
 
@@ -256,7 +258,7 @@ static int on_get(sd_bus_message *call, void *context, sd_bus_error *error)
 	if (r < 0)
 		return r;
 	if (watch_look(client->control->watch, number, &view) < 0)
-		return orders_no_conversation(error, number);
+		return orders_fail(error, -ENOENT, number);
 	r = sd_bus_message_new_method_return(call, &reply);
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "{sv}");
@@ -301,7 +303,7 @@ static int on_past(sd_bus_message *call, void *context, sd_bus_error *error)
 		r = sd_bus_message_open_container(listing.reply, 'a', "(tsts)");
 	if (r >= 0 && watch_past(client->control->watch, number, list_said, &listing) == -ENOENT) {
 		(void)sd_bus_message_unref(listing.reply);
-		return orders_no_conversation(error, number);
+		return orders_fail(error, -ENOENT, number);
 	}
 	if (r >= 0)
 		r = listing.result;
@@ -338,7 +340,8 @@ static int on_subscribe(sd_bus_message *call, void *context, sd_bus_error *error
 	int r = client->peer ? 0 : subscribers_add(client, caller(call));
 
 	if (r == -ENOBUFS)
-		return sd_bus_error_setf(error, CONTROL_ERROR "Busy", "Too many are subscribed");
+		return sd_bus_error_set(error, CONTROL_ERROR "TooManySubscribers",
+					"Too many on the bus are subscribed");
 	if (r < 0)
 		return r;
 	client->subscribed = client->peer;

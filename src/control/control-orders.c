@@ -37,6 +37,13 @@ static void describe_stranger(sd_bus_error *error, const char *name)
 				       "There is no responder of the name that the order gives");
 }
 
+/* Memory was short for an order, or for telling what became of it. */
+static void describe_shortage(sd_bus_error *error)
+{
+	(void)sd_bus_error_set(error, CONTROL_ERROR "NoMemory",
+			       "Memory is short: it may have been done, or not");
+}
+
 /* Makes of RESULT, a wish's, the error that callers see. ORDER is what it is about. */
 static void describe(sd_bus_error *error, int result, const struct pending *order)
 {
@@ -68,7 +75,12 @@ static void describe(sd_bus_error *error, int result, const struct pending *orde
 		return;
 	case ENOBUFS:
 		(void)sd_bus_error_setf(error, CONTROL_ERROR "Busy",
-					"Too many orders wait already; later, please");
+					"Too many orders wait for conversation %" PRIu64
+					" already: its client does not read",
+					number);
+		return;
+	case ENOMEM:
+		describe_shortage(error);
 		return;
 	case ESRCH:
 		describe_stranger(error, order->responder);
@@ -98,12 +110,12 @@ static void describe(sd_bus_error *error, int result, const struct pending *orde
 	}
 }
 
-int orders_no_conversation(sd_bus_error *error, uint64_t number)
+int orders_fail(sd_bus_error *error, int result, uint64_t number)
 {
 	const struct pending about = {.number = number};
 
-	describe(error, -ENOENT, &about);
-	return -ENOENT;
+	describe(error, result, &about);
+	return result;
 }
 
 static void pending_free(struct pending *order)
@@ -133,7 +145,7 @@ void orders_forget(struct client *client)
 			at = &(*at)->next;
 }
 
-/* Whether the caller of CALL has as many orders waiting as it may. */
+/* Whether the caller of CALL has as many orders waiting as it may; refuse_more() says so then. */
 static bool has_too_many(const struct client *client, sd_bus_message *call)
 {
 	const char *sender = sd_bus_message_get_sender(call);
@@ -151,6 +163,13 @@ static bool has_too_many(const struct client *client, sd_bus_message *call)
 			n++;
 	}
 	return n >= ORDERS_MAX;
+}
+
+static int refuse_more(sd_bus_error *error)
+{
+	(void)sd_bus_error_set(error, CONTROL_ERROR "TooManyOrders",
+			       "Too many of the caller's orders wait already; later, please");
+	return -EAGAIN;
 }
 
 /* Keeps a copy of ABOUT, which says what CALL is about, until it is answered. */
@@ -187,13 +206,14 @@ static int ask(struct client *client, sd_bus_message *call, struct wish *wish,
 	       struct pending *about, sd_bus_error *error)
 {
 	struct control *control = client->control;
-	int r = -ENOBUFS;
+	int r;
 
+	if (has_too_many(client, call))
+		return refuse_more(error);
 	wish->ticket = ++control->tickets;
 	about->ticket = wish->ticket;
 	about->turn = wish->turn;
-	if (!has_too_many(client, call))
-		r = keep(client, call, about);
+	r = keep(client, call, about);
 	if (r >= 0) {
 		r = watch_wish(control->watch, about->number, wish);
 		if (r >= 0)
@@ -307,10 +327,11 @@ int orders_on_reload(sd_bus_message *call, void *context, sd_bus_error *error)
 	struct client *client = context;
 	struct control *control = client->control;
 	struct pending about = {.reload = true, .ticket = control->reloads_asked + 1};
-	int r = -ENOBUFS;
+	int r;
 
-	if (!has_too_many(client, call))
-		r = keep(client, call, &about);
+	if (has_too_many(client, call))
+		return refuse_more(error);
+	r = keep(client, call, &about);
 	if (r < 0) {
 		describe(error, r, &about);
 		return r;
@@ -331,8 +352,10 @@ void orders_reloaded(struct control *control, int result, const char *text)
 	if (!control->reloading)
 		return;
 	if (result == -ESHUTDOWN)
-		(void)sd_bus_error_set(&error, CONTROL_ERROR "NotPossible",
+		(void)sd_bus_error_set(&error, CONTROL_ERROR "Ending",
 				       "The daemon is about to end");
+	else if (result == -ENOMEM)
+		describe_shortage(&error);
 	else if (result < 0)
 		(void)sd_bus_error_set(&error, CONTROL_ERROR "BadConfiguration",
 				       lines != NULL && lines[0] != '\0'

@@ -164,8 +164,8 @@ void orders_answer(struct control *control, uint64_t ticket, int result);
 void orders_reloaded(struct control *control, int result, const char *text);
 void orders_forget(struct client *client);
 
-/* Sets ERROR as there being no conversation NUMBER; returns a negative errno for sd-bus. */
-int orders_no_conversation(sd_bus_error *error, uint64_t number);
+/* Sets ERROR as RESULT, a negative errno as of a wish for conversation NUMBER; returns RESULT. */
+int orders_fail(sd_bus_error *error, int result, uint64_t number);
 
 /*
  * control-events.c: has the watch listened to if somebody is subscribed; takes what happened and

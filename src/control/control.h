@@ -70,8 +70,8 @@ void control_stop(struct control *control);
 /*
  * How the reload went: RESULT 0, or a negative errno (-ESHUTDOWN: the daemon is about to end) with
  * the faults as lines in TEXT (copied; NULL: none). FACTS are the new ones; NULL: they are as
- * before. For reloads by a signal too. Main thread. CONTROL may be NULL. Without memory for it,
- * whoever waits for an answer is left waiting.
+ * before. For reloads by a signal too. Main thread. CONTROL may be NULL. Without memory for it, as
+ * with -ENOMEM, whoever waits for an answer is told that memory is short, however it went.
  */
 void control_reloaded(struct control *control, int result, const char *text,
 		      const struct control_facts *facts);

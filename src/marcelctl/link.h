@@ -55,9 +55,10 @@ void link_done(struct link *link);
  * Calls METHOD with arguments as sd_bus_message_append(3) takes them by TYPES (NULL: none).
  * *RET_REPLY may be NULL; else owned by the caller. Returns 0 or a negative errno after telling
  * what is wrong. Of the errors of this interface these are: NoSuchConversation -ENOENT, NotHeld
- * -ENOTCONN, NotOpen -ESTALE, BadOrder -EINVAL, TooLong -E2BIG, Busy -ENOBUFS, NoSuchResponder
- * -ESRCH, AlreadyHeld -EALREADY, NotNow -EBUSY, HandingOver -ECANCELED, NotPossible -EOPNOTSUPP,
- * BadConfiguration -EBADMSG. Others: -ETIMEDOUT (no reply in time), -EACCES, -EBADR (marceld
+ * -ENOTCONN, NotOpen -ESTALE, BadOrder -EINVAL, TooLong -E2BIG, Busy -ENOBUFS, TooManyOrders and
+ * TooManyAnswers -EAGAIN, TooManySubscribers -EUSERS, NoMemory -ENOMEM, NoSuchResponder -ESRCH,
+ * AlreadyHeld -EALREADY, NotNow -EBUSY, HandingOver -ECANCELED, Ending -ESHUTDOWN, NotPossible
+ * -EOPNOTSUPP, BadConfiguration -EBADMSG. Others: -ETIMEDOUT (no reply in time), -EACCES, -EBADR (marceld
  * doesn't know METHOD), -ECONNRESET.
  */
 int link_call(struct link *link, const char *method, sd_bus_message **ret_reply, const char *types,

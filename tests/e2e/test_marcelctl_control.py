@@ -321,7 +321,8 @@ def test_say_is_refused(fake):  # noqa: F811
     call(fake, "take", "17")
     assert "'marcelctl show 17'" in call(fake, "say", "--turn", "3", "17", "x", status=FAILED).err
     assert call(fake, "say", "17", "/juggle", status=FAILED).err == (
-        "marcelctl: marceld does not understand this order: there is no such order\n")
+        "marcelctl: marceld does not understand this order: an order is one line of text, or /close, "
+        "/reset, /give NAME, /note TEXT\n")
     assert "not UTF-8" in call(fake, "say", "17", b"\xff", status=FAILED).err
     assert "not UTF-8" in call(fake, "say", "17", "-", input=b"a\0b\n", status=FAILED).err
     # What comes behind a line that is refused is not said.
@@ -389,12 +390,31 @@ def test_the_connection_breaks_off_in_the_middle(fake):  # noqa: F811
                            "its restart: try again\n")
 
 
+def test_each_shortage_is_told_as_what_it_is(fake):  # noqa: F811
+    for error, text in (
+            ("TooManyAnswers", "the system bus has not taken marceld's answers yet: try again later"),
+            ("NoMemory", "marceld is short of memory: it may have done this, or not")):
+        fake("open 17 127.0.0.1:4711 marcel fifo", f"fail GetPast {error} x")
+        assert call(fake, "show", "17", status=FAILED).err == f"marcelctl: {text}\n"
+        fake("well GetPast")
+    fake("fail Subscribe TooManySubscribers x")
+    assert call(fake, "follow", status=FAILED).err == (
+        "marcelctl: too many programs on the system bus follow marceld already\n")
+    fake("fail Reload TooManyOrders x")
+    assert call(fake, "reload", status=FAILED).err == (
+        "marcelctl: too many of your orders wait to be carried out: try again later\n")
+
+
 def test_french(fake, french):  # noqa: F811
     fake("open 17 127.0.0.1:4711 marcel echo")
     result = call(fake, "say", "17", "x", status=FAILED, env={**UTC, **french})
     assert result.err == ("marcelctl: aucun opérateur ne tient cette conversation\u00a0; prenez-la "
                           "d’abord\u00a0: marcelctl take 17\n")
     assert "NUMÉRO" in call(fake, "list", env={**UTC, **french}).out
+    fake("fail Say BadOrder in English")
+    assert call(fake, "say", "17", "/x", status=FAILED, env={**UTC, **french}).err == (
+        "marcelctl: marceld ne comprend pas cet ordre\u00a0: un ordre est une ligne de texte, ou /close, "
+        "/reset, /give NOM, /note TEXTE\n")
 
 
 def test_no_bus(tmp_path):

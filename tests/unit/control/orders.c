@@ -124,7 +124,8 @@ static void names_each_refusal(void **state)
 		{-ESTALE, "NotOpen", "17"},
 		{-EINVAL, "BadOrder", "order"},
 		{-E2BIG, "TooLong", "4095"},
-		{-ENOBUFS, "Busy", "later"},
+		{-ENOBUFS, "Busy", "does not read"},
+		{-ENOMEM, "NoMemory", "or not"},
 		{-ESRCH, "NoSuchResponder", "'parrot'"},
 		{-EALREADY, "AlreadyHeld", "'parrot'"},
 		{-EBUSY, "NotNow", "a secret is asked for"},
@@ -217,8 +218,8 @@ static void bounds_what_waits(void **state)
 	push(bus);
 	for (unsigned i = 0; i < 64; i++)
 		fake_wait_wish(scene->watch, &wish[i], &number);
-	call_fails(bus, "Busy", "Close", "t", UINT64_C(17));
-	call_fails(bus, "Busy", "Reload", "");
+	call_fails(bus, "TooManyOrders", "Close", "t", UINT64_C(17));
+	call_fails(bus, "TooManyOrders", "Reload", "");
 	/* The bound is each one's own. */
 	call_later(other, on_outcome, &outcome, "Close", "t", UINT64_C(17));
 	push(other);
@@ -323,6 +324,20 @@ static void reloads(void **state)
 	run_until(bus, &later.count, 1);
 	assert_string_equal(later.error, "BadConfiguration");
 	assert_string_equal(later.text, "No such file or directory");
+
+	/* Neither is a fault of the file. */
+	static const struct {
+		int result;
+		const char *error;
+	} others[] = {{-ENOMEM, "NoMemory"}, {-ESHUTDOWN, "Ending"}};
+	for (unsigned i = 0; i < 2; i++) {
+		later.count = 0;
+		call_later(bus, on_outcome, &later, "Reload", "");
+		wait_reloads(scene, bus, 4 + i);
+		control_reloaded(scene->control, others[i].result, NULL, NULL);
+		run_until(bus, &later.count, 1);
+		assert_string_equal(later.error, others[i].error);
+	}
 	hang_up(bus);
 }
 
