@@ -39,6 +39,40 @@ static void print_opened(const struct link_event *event)
 	put(event->responder);
 }
 
+/* TEXT is what was refused behind the word for why (marcel-operator(7)); before both may be the
+ * turn. */
+static void print_refused(const char *text)
+{
+	static const struct {
+		const char *word;
+		const char *meaning;
+	} refusals[] = {
+		{"not-open", N_("that message is answered already, or there is none")},
+		{"no-conversation", N_("no operator holds a conversation of that number")},
+		{"not-held", N_("another responder has the conversation by now")},
+		{"no-responder", N_("there is no such responder")},
+		{"unknown-order", N_("there is no such order")},
+		{"malformed", N_("that is no order")},
+		{"too-long", N_("that is too long")},
+		{"unfinished", N_("that was not finished in time")},
+		{"full", N_("too many orders wait already, for the client does not read")},
+	};
+	const size_t turn = text[0] == '#' ? strspn(text + 1, "0123456789") + 1 : 0;
+	const char *word = turn > 0 && text[turn] == ' ' ? text + turn + 1 : text;
+	const size_t length = strcspn(word, ":");
+
+	(void)fputs(_("-- refused: "), stdout);
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		if (word[length] != ':' || strlen(refusals[i].word) != length ||
+		    strncmp(refusals[i].word, word, length) != 0)
+			continue;
+		(void)printf("%.*s%s", (int)(word - text), text, _(refusals[i].meaning));
+		text = word + length;
+		break;
+	}
+	said_put(text);
+}
+
 static void print_line(const struct follow_style *style, const struct link_event *event)
 {
 	const bool message = strcmp(event->name, "Message") == 0;
@@ -58,8 +92,7 @@ static void print_line(const struct follow_style *style, const struct link_event
 	} else if (strcmp(event->name, "Opened") == 0) {
 		print_opened(event);
 	} else if (strcmp(event->name, "Refused") == 0) {
-		(void)fputs(_("-- refused: "), stdout);
-		said_put(event->text);
+		print_refused(event->text);
 	} else if (strcmp(event->name, "Switched") == 0) {
 		(void)fputs(_("-- answers now: "), stdout);
 		put(event->text);

@@ -7,8 +7,10 @@ import signal
 
 import pytest
 
+from client_tools import french  # noqa: F401 (a fixture)
 from daemon_tools import PATIENCE, wait_until
 from marcelctl_tools import FAILED, UTC, Running, call, fake  # noqa: F401 (a fixture)
+from operator_tools import REFUSALS
 
 GREETING = "Vous êtes connecté au serveur Marcel. Envoyez vos messages."
 
@@ -19,11 +21,35 @@ def test_follow_one(fake):  # noqa: F811
         follow.expect(f"S> {GREETING}", "C> un", "S> un")
         fake("said 18 autre", "switch 17 fifo", r"said 17 a\tb", "refused 17 12 #12 not-open: trop",
              "close 18 end-word", "close 17 end-word")
-        follow.expect("-- answers now: fifo", r"C> a\tb", "-- refused: #12 not-open: trop",
+        follow.expect("-- answers now: fifo", r"C> a\tb",
+                      "-- refused: #12 that message is answered already, or there is none: trop",
                       "-- over: end-word")
         follow.end()
     result = call(fake, "follow", "17", status=FAILED)
     assert "there is no conversation 17" in result.err
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["english", "french"])
+def test_follow_says_why_orders_are_refused(fake, french, own):  # noqa: F811
+    """In the user's language, whatever the word; what is no word stays, and so does JSON."""
+    fake("open 17 127.0.0.1:4711 marcel fifo")
+    texts = [f"refused 17 1 {turn}{word}: mot: \\e" for word in REFUSALS for turn in ("", "#1 ")]
+    strange = [f"refused 17 1 {text}" for text in ("#", "#12", "#12 ", "full", "fuller: x", "#1 : x")]
+    with Running("follow", "--control", fake.path, "17", env=french if own else None) as follow:
+        head = follow.lines.next() and ("-- refusé\u00a0: " if own else "-- refused: ")
+        fake(*texts, *strange)
+        reasons = set()
+        for text in texts:
+            line = follow.lines.next()
+            turn = "#1 " if "#1 " in text else ""
+            assert line.startswith(head + turn) and line.endswith(": mot: \\e"), line
+            reasons.add(line.removeprefix(head + turn).removesuffix(": mot: \\e"))
+        assert len(reasons) == len(REFUSALS) and not reasons & set(REFUSALS), reasons
+        follow.expect(*(head + text.removeprefix("refused 17 1 ") for text in strange))
+    with Running("follow", "--json", "--control", fake.path, env=UTC) as follow:
+        fake.wait_call("Subscribe")
+        fake(texts[0])
+        assert json.loads(follow.lines.next())["text"] == f"{REFUSALS[0]}: mot: \\e"
 
 
 def test_follow_all(fake):  # noqa: F811
