@@ -1,14 +1,15 @@
 /*
  * The screen of the desk; see desk.h.
  *
- *	 Conversations 5              | 17  127.0.0.1:4711  tcp   an operator answers    a bar
- *	>  17 127.0.0.1:4711  fifo 2m |   19:30:05 C> #1 Bonjour
- *	 * 18 127.0.0.1:4713  fifo    | * 19:30:09 C> #2 Etes-vous la ?
- *	   19 [::1]:4715      echo    |
- *	 refused: ...                                      2 waiting, connected          a bar
- *	#2 S> Bonjour à vous_
- *	F1 help  Tab next waiting ...
+ *	 Conversations: 3                  17  127.0.0.1:4711  you answer  marcel
+ *	▸ 17 127.0.0.1:4711   you     2m │● 19:30:05 C> #1 Bonjour
+ *	 ●18 127.0.0.1:4713   you     1m │● 19:30:09 C> #2 Êtes-vous là ?
+ *	  19 [::1]:4715       echo       │
+ *	 connected to marceld                                                     2 waiting
+ *	#1 S> Bonjour à vous
+ *	F1 help  Tab next  Alt-n another turn  ^T take  ^G give  ^X close  ^C quit
  *
+ * The first line and the one above the input are bars; there is also said what was refused.
  * Everything is drawn anew each time, into memory; ncurses writes what differs from what the
  * terminal shows. The screen is never cleared, but when the window's size changes or another
  * program has had the terminal. Windows that are narrow show the list or the dialogue.
