@@ -192,6 +192,20 @@ print([signal.member for signal in client.signals], flush=True)
     assert "Opened" not in heard["nogroup"] and "Message" not in heard["nogroup"]
 
 
+def test_bounds_subscribers(bus, managed, daemon):
+    clients = [bus.connect() for _ in range(65)]
+    for client in clients[:64]:
+        client.call("Subscribe")
+    with pytest.raises(Failure, match="TooManySubscribers"):
+        clients[64].call("Subscribe")
+    # Who is subscribed may be so again; whoever goes makes room.
+    clients[63].call("Subscribe")
+    clients[0].call("Unsubscribe")
+    clients[64].call("Subscribe")
+    for client in clients:
+        client.close()
+
+
 def test_nobody_else_may_be_marcel(bus):
     done = busctl(bus, "call", "org.freedesktop.DBus", "/org/freedesktop/DBus",
                   "org.freedesktop.DBus", "RequestName", "su", NAME, "0", user="nobody")
