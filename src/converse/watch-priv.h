@@ -15,6 +15,9 @@
 /* Wishes that may wait in one conversation. */
 #define WISHES_MAX 16
 
+/* Messages of one conversation of which is known when they came. */
+#define CAME_MAX 32
+
 /* Events with their texts, in a ring of bytes. Guarded by whoever owns it. */
 struct watch_ring {
 	char *bytes; /* NULL: there is none yet; owned */
@@ -42,6 +45,7 @@ struct watched {
 	uint64_t turns;
 	uint64_t waiting;
 	usec_t waiting_since;
+	usec_t came[CAME_MAX]; /* when the last turns came, by turn % CAME_MAX; 0: not known */
 	usec_t last;
 	bool has_past; /* what was said last is kept, and good; only the conversation's thread
 			* changes it while that runs */

@@ -143,6 +143,7 @@ void watch_begin(struct watch *watch, struct conversation *c)
 	w->turns = turn->messages;
 	w->waiting = 0;
 	w->waiting_since = w->last = 0;
+	(void)memset(w->came, 0, sizeof(w->came));
 	put_name(w->responder, c->responder->name);
 	put_name(w->suspended, c->below.responder != NULL ? c->below.responder->name : NULL);
 	w->speaker[0] = '\0';
@@ -294,8 +295,10 @@ void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t 
 	}
 	lock_take(&w->lock);
 	w->last = event.time;
-	if (turn > w->turns)
+	if (turn > w->turns) {
 		w->turns = turn;
+		w->came[turn % CAME_MAX] = event.time;
+	}
 	/* Who only listens to the greeting costs no memory. */
 	if (keeps_past(watch) && slot_turn(c->slot.head)->phase != PHASE_GREETING) {
 		begin_past(c, w);
@@ -309,6 +312,25 @@ void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t 
 	}
 	lock_drop(&w->lock);
 	tell(watch, &event, text);
+}
+
+/* Since when TURN waits, which is the oldest one from NOW on. Turns that came to another process,
+ * or with too many behind them, are taken for as old as what is known of others allows. */
+static usec_t waits_since(const struct watched *w, uint64_t turn, usec_t now)
+{
+	usec_t came;
+
+	if (turn == 0)
+		return 0;
+	/* It has just come, and is told of next. */
+	if (turn > w->turns)
+		return now;
+	if (w->turns - turn >= CAME_MAX)
+		turn = w->turns - CAME_MAX + 1;
+	came = w->came[turn % CAME_MAX];
+	if (came != 0)
+		return came;
+	return w->waiting != 0 ? w->waiting_since : now;
 }
 
 void watch_waiting(struct watch *watch, struct conversation *c, uint64_t turn)
@@ -325,8 +347,7 @@ void watch_waiting(struct watch *watch, struct conversation *c, uint64_t turn)
 		return;
 	w = of(watch, c);
 	lock_take(&w->lock);
-	if (turn == 0 || w->waiting == 0)
-		w->waiting_since = turn == 0 ? 0 : event.time;
+	w->waiting_since = waits_since(w, turn, event.time);
 	w->waiting = turn;
 	lock_drop(&w->lock);
 	tell(watch, &event, NULL);

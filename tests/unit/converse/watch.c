@@ -369,6 +369,76 @@ static void test_views(void **state)
 	assert_int_equal(sums.bytes_out, 18);
 }
 
+/* Since when the conversation INDEX waits, which it does for TURN from now on. */
+static usec_t waits(struct set *s, uint32_t index, uint64_t turn)
+{
+	struct watch_view view;
+
+	watch_waiting(s->watch, &s->c[index], turn);
+	assert_int_equal(watch_look(s->watch, FIRST_NUMBER + index, &view), 0);
+	assert_int_equal(view.waiting, turn);
+	return view.waiting_since;
+}
+
+/* A little later than EARLIER. */
+static usec_t later(usec_t earlier)
+{
+	usec_t now;
+
+	do
+		now = clock_realtime();
+	while (now <= earlier + 1000);
+	return now;
+}
+
+/* The age is that of the oldest message that waits, not of the first that ever did. */
+static void test_waits_since_it_came(void **state)
+{
+	usec_t first, second, now = clock_realtime();
+	struct set *s = *state;
+
+	come(s, 0, false);
+	/* It is told that it waits before what it says is. */
+	first = waits(s, 0, 1);
+	assert_true(first >= now);
+	now = later(first);
+	says(s, 0, MARCEL_CLIENT, 1, "un");
+	says(s, 0, MARCEL_CLIENT, 2, "deux");
+	now = later(now + 1000);
+	second = waits(s, 0, 2);
+	assert_true(second > first && second < now);
+	/* So it is when an operator comes, or comes back, later. */
+	assert_int_equal(waits(s, 0, 0), 0);
+	assert_int_equal(waits(s, 0, 2), second);
+	/* With many more behind it, it is as old as the oldest that is known, at least. */
+	for (uint64_t turn = 3; turn < 3 + CAME_MAX; turn++)
+		says(s, 0, MARCEL_CLIENT, turn, "encore");
+	first = waits(s, 0, 2);
+	assert_true(first > second);
+	assert_int_equal(waits(s, 0, 4), first);
+	assert_int_equal(waits(s, 0, 3), first);
+}
+
+/* What came to an earlier process waits since this one knows of it. */
+static void test_carried_waits(void **state)
+{
+	struct set *s = *state;
+	usec_t since;
+
+	come(s, 0, true);
+	says(s, 0, MARCEL_CLIENT, 5, "cinq");
+	since = waits(s, 0, 3);
+	assert_true(since > 0);
+	(void)later(since);
+	assert_int_equal(waits(s, 0, 4), since);
+	assert_true(waits(s, 0, 5) <= since);
+	/* Nor is it known here when another conversation's messages came. */
+	go(s, 0, END_STOP);
+	(void)later(since + 1000);
+	come(s, 0, false);
+	assert_true(waits(s, 0, 5) > since);
+}
+
 static void test_nobody_watches(void **state)
 {
 	struct set *s = *state;
@@ -389,9 +459,17 @@ static void test_nobody_watches(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_all_kinds),      TEST(test_carried), TEST(test_secret_and_long),
-		TEST(test_nobody_listens), TEST(test_full),    TEST(test_past),
-		TEST(test_past_goes_on),   TEST(test_views),   TEST(test_nobody_watches),
+		TEST(test_all_kinds),
+		TEST(test_carried),
+		TEST(test_secret_and_long),
+		TEST(test_nobody_listens),
+		TEST(test_full),
+		TEST(test_past),
+		TEST(test_past_goes_on),
+		TEST(test_views),
+		TEST(test_nobody_watches),
+		TEST(test_waits_since_it_came),
+		TEST(test_carried_waits),
 	};
 
 	return cmocka_run_group_tests_name("converse/watch", tests, NULL, NULL);
