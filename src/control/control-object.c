@@ -17,6 +17,12 @@
 /* Replies that may wait for the bus to read them before there are no more big ones. */
 #define BIG_REPLIES_MAX 32
 
+/* What watch_each() fills. */
+struct listing {
+	sd_bus_message *reply;
+	int result;
+};
+
 int object_append(sd_bus_message *message, const char *text)
 {
 	char shown[TEXT_ESCAPED_MAX(sizeof(((struct watch_view *)NULL)->listener))];
@@ -107,6 +113,33 @@ static int get_sum(sd_bus *bus, const char *path, const char *interface, const c
 	return sd_bus_message_append_basic(reply, 't', &value);
 }
 
+static bool append_closing(void *context, const struct watch_view *view)
+{
+	struct listing *listing = context;
+
+	if (view->closing != 0)
+		listing->result = sd_bus_message_append_basic(listing->reply, 't', &view->number);
+	return listing->result >= 0;
+}
+
+static int get_closing(sd_bus *bus, const char *path, const char *interface, const char *property,
+		       sd_bus_message *reply, void *context, sd_bus_error *error)
+{
+	const struct client *client = context;
+	struct listing listing = {.reply = reply};
+	int r = sd_bus_message_open_container(reply, 'a', "t");
+
+	(void)bus;
+	(void)path;
+	(void)interface;
+	(void)property;
+	(void)error;
+	if (r < 0)
+		return r;
+	watch_each(client->control->watch, append_closing, &listing);
+	return listing.result < 0 ? listing.result : sd_bus_message_close_container(reply);
+}
+
 /* NOLINTEND(readability-function-size) */
 
 /*
@@ -133,12 +166,6 @@ static bool is_behind(const struct client *client, sd_bus_error *error)
 			       "way");
 	return true;
 }
-
-/* What watch_each() fills. */
-struct listing {
-	sd_bus_message *reply;
-	int result;
-};
 
 static bool list_one(void *context, const struct watch_view *view)
 {
@@ -225,6 +252,7 @@ static int append_view(sd_bus_message *reply, const struct watch_view *view)
 		{"Turns", view->turns},
 		{"Waiting", view->waiting},
 		{"WaitingSince", view->waiting_since},
+		{"Closing", view->closing},
 		{"Last", view->last},
 		{"BytesIn", view->bytes_in},
 		{"BytesOut", view->bytes_out},
@@ -400,6 +428,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Conversations", "t", get_sum, 0, 0),
 	SD_BUS_PROPERTY("ConversationsTotal", "t", get_sum, 0, 0),
 	SD_BUS_PROPERTY("Waiting", "t", get_sum, 0, 0),
+	SD_BUS_PROPERTY("Closing", "at", get_closing, 0, 0),
 	SD_BUS_VTABLE_END,
 };
 /* clang-format on */

@@ -97,6 +97,10 @@ static void describe(sd_bus_error *error, int result, const struct pending *orde
 					"asked for",
 					number);
 		return;
+	case ESHUTDOWN:
+		(void)sd_bus_error_setf(error, CONTROL_ERROR "Closing",
+					"Conversation %" PRIu64 " is closing", number);
+		return;
 	case ECANCELED:
 		(void)sd_bus_error_setf(error, CONTROL_ERROR "HandingOver",
 					"The daemon hands conversation %" PRIu64

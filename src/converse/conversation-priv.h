@@ -80,6 +80,10 @@ enum end_reason settle(struct turn *turn, int verdict, enum end_reason reason);
 /* Does everything that is asked of the conversation (watch.h), between two messages. */
 enum end_reason wishes_serve(struct conversation *c);
 
+/* The dialogue is over: nobody is waited for any more, and nobody need wait. May be called again.
+ */
+void ending_begin(struct conversation *c);
+
 /* Says the farewell after the last reply: from PHASE_PARTING to PHASE_FAREWELL. */
 enum end_reason ending_part(struct conversation *c);
 

@@ -468,6 +468,8 @@ static enum end_reason go_through_phases(struct conversation *c)
 		broken = greet(c);
 	if (broken == END_NONE)
 		broken = converse(c);
+	if (broken == END_NONE)
+		ending_begin(c);
 	if (broken == END_NONE && slot_turn(c->slot.head)->phase == PHASE_PARTING)
 		broken = ending_part(c);
 	return broken != END_NONE ? broken : output_flush(c);

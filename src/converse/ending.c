@@ -13,10 +13,20 @@
 #include "base/clock.h"
 #include "converse/conversation-priv.h"
 #include "converse/turn.h"
+#include "converse/watch.h"
 
 /* How long to wait for the client's end after ours; less when the daemon stops. */
 #define LINGER         (5 * USEC_PER_SEC)
 #define LINGER_AT_STOP (USEC_PER_SEC)
+
+void ending_begin(struct conversation *c)
+{
+	if (c->waiting != 0) {
+		c->waiting = 0;
+		watch_waiting(c->watch, c, 0);
+	}
+	watch_closing(c->watch, c);
+}
 
 enum end_reason ending_part(struct conversation *c)
 {
@@ -97,6 +107,7 @@ static enum outcome linger(struct conversation *c)
 {
 	usec_t began = clock_now();
 
+	ending_begin(c);
 	wire_shut(&c->wire);
 	for (;;) {
 		usec_t limit = c->stopping ? LINGER_AT_STOP : LINGER;

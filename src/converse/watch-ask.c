@@ -31,6 +31,7 @@ static void look(const struct watched *w, struct watch_view *view)
 		.turns = w->turns,
 		.waiting = w->waiting,
 		.waiting_since = w->waiting_since,
+		.closing = w->closing,
 		.last = w->last,
 		.bytes_in = atomic_load(&head->in_read),
 		.bytes_out = atomic_load(&head->out_sent),
@@ -156,6 +157,25 @@ int watch_past(struct watch *watch, uint64_t number, marcel_line_fn *function, v
 	return 0;
 }
 
+/* Answers NODE for W, which is closing; it was locked by find(). Returns as watch_wish() does. */
+LOCK_ATTRIBUTE(no_thread_safety_analysis)
+static int wish_closing(struct watch *watch, struct watched *w, struct wish_node *node)
+{
+	const bool close = node->wish.kind == WISH_CLOSE;
+
+	if (close) {
+		/* While its last words are sent, that may take less time now. */
+		w->wants_end = true;
+		wire_wake(&w->conversation->wire, MAIL_WISH);
+	}
+	leave(w);
+	if (close)
+		watch_put_answer(watch, node, 0);
+	else
+		watch_free_wishes(node);
+	return close ? 0 : -ESHUTDOWN;
+}
+
 int watch_wish(struct watch *watch, uint64_t number, const struct wish *wish)
 {
 	struct wish_node **end, *node;
@@ -176,6 +196,8 @@ int watch_wish(struct watch *watch, uint64_t number, const struct wish *wish)
 		(void)memcpy(node->wish.line, wish->line, wish->length);
 	node->wish.line[wish->length] = '\0';
 	w = find(watch, number);
+	if (w != NULL && w->closing != 0)
+		return wish_closing(watch, w, node);
 	if (w == NULL || w->n_wishes >= WISHES_MAX) {
 		if (w != NULL)
 			leave(w);

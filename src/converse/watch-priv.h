@@ -49,6 +49,8 @@ struct watched {
 	usec_t last;
 	bool has_past; /* what was said last is kept, and good; only the conversation's thread
 			* changes it while that runs */
+	usec_t closing; /* since when only its end is to come; 0: it is not so */
+	bool wants_end; /* a wish to end it was answered then */
 	struct wish_node *wishes; /* oldest first; the first may be at work */
 	unsigned n_wishes;
 };
@@ -72,6 +74,9 @@ struct watch {
 
 /* Frees NODE and all that follow. */
 void watch_free_wishes(struct wish_node *node);
+
+/* Moves NODE, which nobody else refers to, to the answers, with RESULT. Takes WATCH's lock. */
+void watch_put_answer(struct watch *watch, struct wish_node *node, int result);
 
 /* Makes RING, of SIZE bytes. Returns 0 or -ENOMEM. */
 int ring_make(struct watch_ring *ring, size_t size);

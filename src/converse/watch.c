@@ -144,6 +144,8 @@ void watch_begin(struct watch *watch, struct conversation *c)
 	w->waiting = 0;
 	w->waiting_since = w->last = 0;
 	(void)memset(w->came, 0, sizeof(w->came));
+	w->closing = 0;
+	w->wants_end = false;
 	put_name(w->responder, c->responder->name);
 	put_name(w->suspended, c->below.responder != NULL ? c->below.responder->name : NULL);
 	w->speaker[0] = '\0';
@@ -162,8 +164,7 @@ void watch_begin(struct watch *watch, struct conversation *c)
 		tell_name(watch, c, WATCH_OPENED, "");
 }
 
-/* Moves NODE, which nobody else refers to, to the answers, with RESULT. */
-static void answer(struct watch *watch, struct wish_node *node, int result)
+void watch_put_answer(struct watch *watch, struct wish_node *node, int result)
 {
 	struct wish_node **end = &watch->answers;
 
@@ -180,6 +181,27 @@ static void answer(struct watch *watch, struct wish_node *node, int result)
 	lock_drop(&watch->lock);
 }
 
+/* Takes all wishes out of W, which is locked. */
+static struct wish_node *take_wishes(struct watched *w)
+{
+	struct wish_node *wishes = w->wishes;
+
+	w->wishes = NULL;
+	w->n_wishes = 0;
+	return wishes;
+}
+
+/* Answers NODE and all behind it: wishes to end with CLOSED, others with RESULT. */
+static void answer_all(struct watch *watch, struct wish_node *node, int closed, int result)
+{
+	while (node != NULL) {
+		struct wish_node *next = node->next;
+
+		watch_put_answer(watch, node, node->wish.kind == WISH_CLOSE ? closed : result);
+		node = next;
+	}
+}
+
 void watch_end(struct watch *watch, struct conversation *c, enum end_reason reason)
 {
 	struct wish_node *wishes;
@@ -192,20 +214,13 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 	lock_take(&w->lock);
 	w->conversation = NULL;
 	atomic_store(&w->number, 0);
-	wishes = w->wishes;
-	w->wishes = NULL;
-	w->n_wishes = 0;
+	wishes = take_wishes(w);
 	turns = w->turns;
 	lock_drop(&w->lock);
-	while (wishes != NULL) {
-		struct wish_node *next = wishes->next;
-
-		if (reason == END_HANDOVER)
-			answer(watch, wishes, -ECANCELED);
-		else /* who wanted its end has it */
-			answer(watch, wishes, wishes->wish.kind == WISH_CLOSE ? 0 : -ENOENT);
-		wishes = next;
-	}
+	if (reason == END_HANDOVER)
+		answer_all(watch, wishes, -ECANCELED, -ECANCELED);
+	else /* who wanted its end has it */
+		answer_all(watch, wishes, 0, -ENOENT);
 	lock_take(&watch->lock);
 	watch->sums.messages += turns;
 	watch->sums.bytes_in += atomic_load(&c->slot.head->in_read);
@@ -420,12 +435,13 @@ bool watch_wants_end(struct watch *watch, struct conversation *c)
 {
 	struct wish_node *node;
 	struct watched *w;
-	bool found = false;
+	bool found;
 
 	if (watch == NULL)
 		return false;
 	w = of(watch, c);
 	lock_take(&w->lock);
+	found = w->wants_end;
 	for (node = w->wishes; node != NULL && !found; node = node->next)
 		found = node->wish.kind == WISH_CLOSE;
 	lock_drop(&w->lock);
@@ -447,5 +463,23 @@ void watch_answer(struct watch *watch, struct conversation *c, uint64_t ticket, 
 	}
 	lock_drop(&w->lock);
 	if (node != NULL)
-		answer(watch, node, result);
+		watch_put_answer(watch, node, result);
+}
+
+void watch_closing(struct watch *watch, struct conversation *c)
+{
+	struct wish_node *wishes;
+	struct watched *w;
+
+	if (watch == NULL)
+		return;
+	w = of(watch, c);
+	lock_take(&w->lock);
+	if (w->closing == 0)
+		w->closing = clock_realtime();
+	for (const struct wish_node *node = w->wishes; node != NULL; node = node->next)
+		w->wants_end = w->wants_end || node->wish.kind == WISH_CLOSE;
+	wishes = take_wishes(w);
+	lock_drop(&w->lock);
+	answer_all(watch, wishes, 0, -ESHUTDOWN);
 }

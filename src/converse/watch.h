@@ -90,6 +90,7 @@ struct watch_view {
 	uint64_t turns;                 /* messages so far */
 	uint64_t waiting;               /* the oldest turn that waits; 0: none */
 	usec_t waiting_since;           /* CLOCK_REALTIME microseconds, 0: nothing waits */
+	usec_t closing;                 /* since when only its end is to come; 0: it goes on */
 	usec_t last;                    /* when something was said last; 0: not by this process */
 	uint64_t bytes_in;
 	uint64_t bytes_out;
@@ -164,7 +165,15 @@ void watch_obeyed(struct watch *watch);
  * none. */
 const struct wish *watch_take_wish(struct watch *watch, struct conversation *c);
 
-/* Whether one of the wishes for C is to end it. */
+/*
+ * The dialogue of C is over, and only its end is to come, which may take a while: wishes are
+ * answered at once from now on, those to end it with 0 and others with -ESHUTDOWN. May be called
+ * again.
+ */
+void watch_closing(struct watch *watch, struct conversation *c);
+
+/* Whether one of the wishes for C is, or was, to end it: until its dialogue is over those that wait
+ * count, and then all that came or come. */
 bool watch_wants_end(struct watch *watch, struct conversation *c);
 
 /* Answers the wish TICKET: RESULT is 0 or a negative errno. */
@@ -200,7 +209,7 @@ int watch_past(struct watch *watch, uint64_t number, marcel_line_fn *function, v
 /*
  * Asks WISH, whose line is copied, of the conversation NUMBER and wakes it. The answer comes as
  * WATCH_DONE with its ticket, also when the conversation ends first (-ENOENT) or another process
- * goes on with it (-ECANCELED). Returns 0; -ENOENT; -ENOBUFS (too many wishes wait there: its
- * client does not read); -E2BIG (the line is too long); -ENOMEM.
+ * goes on with it (-ECANCELED). Returns 0; -ENOENT; -ESHUTDOWN (it is closing); -ENOBUFS (too many
+ * wishes wait there: its client does not read); -E2BIG (the line is too long); -ENOMEM.
  */
 int watch_wish(struct watch *watch, uint64_t number, const struct wish *wish);

@@ -89,6 +89,8 @@ enum end_reason wishes_serve(struct conversation *c)
 			break;
 		}
 		watch_answer(watch, c, ticket, result);
+		if (slot_turn(c->slot.head)->phase != PHASE_DIALOGUE)
+			ending_begin(c);
 		if (broken == END_NONE && output_is_due(c))
 			broken = output_flush(c);
 	}

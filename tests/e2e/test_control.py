@@ -83,7 +83,7 @@ def test_busctl_introspects(served):
         assert said["." + name][:2] == ["signal", types]
     for name, kind in (("Version", "s"), ("Started", "t"), ("Configuration", "s"),
                        ("OperatorDirectory", "s"), ("Listeners", "as"), ("Responders", "as"),
-                       ("Conversations", "t"), ("ConversationsTotal", "t")):
+                       ("Conversations", "t"), ("ConversationsTotal", "t"), ("Closing", "at")):
         assert said["." + name][:2] == ["property", kind]
     assert said[".Version"][-1] == "const"
 

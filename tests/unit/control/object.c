@@ -107,7 +107,7 @@ static void tells_of_one(void **state)
 		assert_int_equal(sd_bus_message_exit_container(reply), 1);
 	}
 	assert_int_equal(texts, 6);
-	assert_int_equal(numbers, 8);
+	assert_int_equal(numbers, 9);
 	(void)sd_bus_message_unref(reply);
 	fake_hide(scene->watch, 17);
 	call_fails(bus, "NoSuchConversation", "GetConversation", "t", UINT64_C(17));

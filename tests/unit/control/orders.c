@@ -129,6 +129,7 @@ static void names_each_refusal(void **state)
 		{-ESRCH, "NoSuchResponder", "'parrot'"},
 		{-EALREADY, "AlreadyHeld", "'parrot'"},
 		{-EBUSY, "NotNow", "a secret is asked for"},
+		{-ESHUTDOWN, "Closing", "17 is closing"},
 		{-ECANCELED, "HandingOver", "17 over to its successor"},
 		{-EIO, "NotPossible", "Input/output"},
 	};

@@ -109,6 +109,59 @@ static void test_too_many_wishes(void **state)
 	go(s, 0, END_STOP);
 }
 
+/* Who only ends still has nobody wait. */
+static void test_closing(void **state)
+{
+	struct set *s = *state;
+	char line[] = "Bonjour";
+	struct wish say = wish_to_say(1, line);
+	struct wish close = {.kind = WISH_CLOSE, .ticket = 2};
+	struct wish take = {.kind = WISH_TAKE, .ticket = 3, .responder = "fifo"};
+	struct watch_view view;
+	usec_t since;
+
+	watch_closing(NULL, &s->c[0]);
+	come(s, 0, false);
+	come(s, 1, false);
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &say), 0);
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &take), 0);
+	assert_false(watch_wants_end(s->watch, &s->c[0]));
+	assert_int_equal(watch_look(s->watch, FIRST_NUMBER, &view), 0);
+	assert_int_equal(view.closing, 0);
+	watch_closing(s->watch, &s->c[0]);
+	must_be_done(s, 1, -ESHUTDOWN);
+	must_be_done(s, 3, -ESHUTDOWN);
+	must_be_quiet(s);
+	assert_null(watch_take_wish(s->watch, &s->c[0]));
+	assert_int_equal(watch_look(s->watch, FIRST_NUMBER, &view), 0);
+	since = view.closing;
+	assert_true(since > 0);
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &say), -ESHUTDOWN);
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &take), -ESHUTDOWN);
+	must_be_quiet(s);
+	(void)wire_take_mail(&s->c[0].wire);
+	assert_false(watch_wants_end(s->watch, &s->c[0]));
+	/* That is so already; and its thread hears of it, for its client may be slow. */
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &close), 0);
+	must_be_done(s, 2, 0);
+	must_be_quiet(s);
+	assert_int_equal(wire_take_mail(&s->c[0].wire), MAIL_WISH);
+	assert_true(watch_wants_end(s->watch, &s->c[0]));
+	watch_closing(s->watch, &s->c[0]);
+	assert_int_equal(watch_look(s->watch, FIRST_NUMBER, &view), 0);
+	assert_int_equal(view.closing, since);
+	/* The next one in this place begins anew, and so do others. */
+	go(s, 0, END_OPERATOR);
+	come(s, 0, false);
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &close), 0);
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER + 1, &close), 0);
+	must_be_quiet(s);
+	watch_closing(s->watch, &s->c[0]);
+	must_be_done(s, 2, 0);
+	assert_true(watch_wants_end(s->watch, &s->c[0]));
+	must_be_quiet(s);
+}
+
 /* What happened before a wish was answered is told before the answer. */
 static void test_events_before_answers(void **state)
 {
@@ -353,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_wishes),
 		TEST(test_too_many_wishes),
+		TEST(test_closing),
 		TEST(test_events_before_answers),
 		TEST(test_answers_before_what_comes_later),
 		TEST(test_together),
