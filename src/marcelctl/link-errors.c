@@ -59,6 +59,8 @@ static const struct meaning meanings[] = {
 	{"AlreadyHeld", EALREADY, FILL_NUMBER, N_("an operator holds conversation %s already")},
 	{"NotNow", EBUSY, FILL_NUMBER,
 	 N_("conversation %s is at a point where nobody else can take it: a secret is asked for")},
+	{"Closing", ESHUTDOWN, FILL_NUMBER,
+	 N_("conversation %s is closing: nothing more can be said in it")},
 	{"HandingOver", ECANCELED, FILL_NUMBER,
 	 N_("marceld is being restarted and takes conversation %s along: try again")},
 	{"Ending", ESHUTDOWN, FILL_NOTHING, N_("marceld is about to end")},

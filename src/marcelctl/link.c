@@ -251,6 +251,35 @@ int link_list(struct link *link, struct link_conversation **ret_list)
 	return (int)n;
 }
 
+static void mark_closing(struct link_conversation *list, size_t n, uint64_t number)
+{
+	const struct link_conversation key = {.number = number};
+	struct link_conversation *one = bsearch(&key, list, n, sizeof(*list), by_number);
+
+	if (one != NULL)
+		one->closing = true;
+}
+
+void link_mark_closing(struct link *link, struct link_conversation *list, size_t n)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	auto_message sd_bus_message *reply = NULL;
+	uint64_t number;
+	int r = 0;
+
+	if (n > 0)
+		r = sd_bus_get_property(link->bus, link->peer ? NULL : LINK_SERVICE, LINK_PATH,
+					LINK_INTERFACE, "Closing", &error, &reply, "at");
+	sd_bus_error_free(&error);
+	if (reply != NULL && r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "t");
+	while (reply != NULL && r > 0) {
+		r = sd_bus_message_read_basic(reply, 't', &number);
+		if (r > 0)
+			mark_closing(list, n, number);
+	}
+}
+
 int link_responders(struct link *link, char ***ret_names)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;

@@ -57,9 +57,9 @@ void link_done(struct link *link);
  * what is wrong. Of the errors of this interface these are: NoSuchConversation -ENOENT, NotHeld
  * -ENOTCONN, NotOpen -ESTALE, BadOrder -EINVAL, TooLong -E2BIG, Busy -ENOBUFS, TooManyOrders and
  * TooManyAnswers -EAGAIN, TooManySubscribers -EUSERS, NoMemory -ENOMEM, NoSuchResponder -ESRCH,
- * AlreadyHeld -EALREADY, NotNow -EBUSY, HandingOver -ECANCELED, Ending -ESHUTDOWN, NotPossible
- * -EOPNOTSUPP, BadConfiguration -EBADMSG. Others: -ETIMEDOUT (no reply in time), -EACCES, -EBADR (marceld
- * doesn't know METHOD), -ECONNRESET.
+ * AlreadyHeld -EALREADY, NotNow -EBUSY, HandingOver -ECANCELED, Closing (the conversation) and
+ * Ending (marceld) -ESHUTDOWN, NotPossible -EOPNOTSUPP, BadConfiguration -EBADMSG. Others:
+ * -ETIMEDOUT (no reply in time), -EACCES, -EBADR (marceld doesn't know METHOD), -ECONNRESET.
  */
 int link_call(struct link *link, const char *method, sd_bus_message **ret_reply, const char *types,
 	      ...);
@@ -101,11 +101,15 @@ struct link_conversation {
 	char *id, *peer, *listener, *responder, *speaker, *suspended;
 	uint64_t opened, turns, waiting, waiting_since,
 		last; /* times: CLOCK_REALTIME microseconds */
+	bool closing; /* only its end is to come; set by link_mark_closing() */
 };
 
 /* All conversations, by number. Owned by the caller: link_free_list(). Returns how many, or a
  * negative errno after telling. */
 int link_list(struct link *link, struct link_conversation **ret_list);
+
+/* Marks those of the N conversations of LIST that are closing; an older marceld says it of none. */
+void link_mark_closing(struct link *link, struct link_conversation *list, size_t n);
 void link_free_list(struct link_conversation *list, size_t n);
 
 /* The names of the responders that conversations can be given to, ended by NULL. Owned by the

@@ -45,6 +45,7 @@ static void print_json(const struct link_conversation *list, size_t n)
 		json_number("waiting", c->waiting);
 		json_time("waiting_since", c->waiting_since);
 		json_time("last", c->last);
+		json_boolean("closing", c->closing);
 		json_end('}');
 		json_line(i + 1 < n);
 	}
@@ -80,8 +81,8 @@ static void add_waiting(struct table *table, const struct link_conversation *c)
 	char age[MOMENT_SIZE];
 	char text[MOMENT_SIZE + 32];
 
-	if (c->waiting == 0) {
-		table_add(table, "");
+	if (c->closing || c->waiting == 0) {
+		table_add(table, c->closing ? _("closing") : "");
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "%s (#%" PRIu64 ")", moment_age(age, c->waiting_since),
@@ -169,6 +170,8 @@ int verb_list(int argc, char **argv)
 	if (link_open(&live.to, false, &link) < 0)
 		return CTL_FAILED;
 	n = link_list(&link, &list);
+	if (n > 0)
+		link_mark_closing(&link, list, (size_t)n);
 	link_done(&link);
 	if (n < 0)
 		return CTL_FAILED;

@@ -56,6 +56,7 @@ static void print_facts(const struct properties *p)
 {
 	const uint64_t opened = properties_number(p, "Opened");
 	const uint64_t waiting = properties_number(p, "Waiting");
+	const uint64_t closing = properties_number(p, "Closing");
 	char date[MOMENT_SIZE];
 	char age[MOMENT_SIZE];
 
@@ -69,6 +70,8 @@ static void print_facts(const struct properties *p)
 	if (waiting > 0)
 		(void)printf(_("  waiting   for an answer to #%" PRIu64 ", for %s\n"), waiting,
 			     moment_age(age, properties_number(p, "WaitingSince")));
+	if (closing > 0)
+		(void)printf(_("  closing   for %s\n"), moment_age(age, closing));
 	(void)printf(_("  bytes     %" PRIu64 " received, %" PRIu64 " sent\n"),
 		     properties_number(p, "BytesIn"), properties_number(p, "BytesOut"));
 	print_line(_("  id        "), properties_text(p, "Id"));
@@ -105,6 +108,7 @@ static void print_json(const struct properties *p)
 	json_number("waiting", properties_number(p, "Waiting"));
 	json_time("waiting_since", properties_number(p, "WaitingSince"));
 	json_time("last", properties_number(p, "Last"));
+	json_boolean("closing", properties_number(p, "Closing") > 0);
 	json_number("bytes_in", properties_number(p, "BytesIn"));
 	json_number("bytes_out", properties_number(p, "BytesOut"));
 	json_begin("past", '[');

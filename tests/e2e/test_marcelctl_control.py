@@ -202,7 +202,7 @@ def test_list(fake):  # noqa: F811
         "responder": "fifo", "speaker": None, "suspended": None,
         "opened": "2026-11-22T18:30:02.000000+00:00", "turns": 1, "waiting": 1,
         "waiting_since": "2026-11-22T18:30:04.000000+00:00",
-        "last": "2026-11-22T18:30:04.000000+00:00"}
+        "last": "2026-11-22T18:30:04.000000+00:00", "closing": False}
     assert [row[0] for row in rows(call(fake, "list", "--waiting").out)] == ["NUMBER", "100", "9"]
 
 

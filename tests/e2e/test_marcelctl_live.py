@@ -4,6 +4,7 @@ import json
 import os
 import re
 import threading
+import time
 
 import pytest
 
@@ -102,6 +103,44 @@ def test_real_show(real):
     assert [(said["direction"], said["turn"], said["text"]) for said in shown["past"]] == [
         ("S", 0, GREETING_TEXT), ("C", 1, "Bonjour")]
     assert re.search(r"^\d\d:\d\d:\d\d C> Bonjour$", call(real, "show", number).out, re.M)
+
+
+def test_real_waits_since_its_message_came(real):
+    peer, number = real.connect()
+    peer.send("un\n")
+    wait_until(lambda: real.list()[0]["turns"] == 1, "a message")
+    first = real.list()[0]["waiting_since"]
+    peer.send("deux\n")
+    wait_until(lambda: real.list()[0]["turns"] == 2, "another one")
+    last = real.list()[0]["last"]
+    assert real.list()[0]["waiting_since"] == first < last
+    call(real, "say", "--turn", "1", number, "un aussi")
+    assert real.list()[0]["waiting"] == 2 and first < real.list()[0]["waiting_since"] <= last
+
+
+def test_real_closing(real):
+    """Who was told farewell, and does not hang up, keeps nobody waiting."""
+    peer, number = real.connect()
+    peer.send("Bonjour\n")
+    wait_until(lambda: real.list("--waiting"), "a message that waits")
+    assert real.list()[0]["closing"] is False
+    call(real, "close", number)
+    peer.expect(FAREWELL)
+    began = time.monotonic()
+    call(real, "close", number)
+    for arguments in (["say", number, "x"], ["say", "--turn", "1", number, "x"],
+                      ["take", number], ["give", number, "echo"]):
+        result = call(real, *arguments, status=FAILED)
+        assert f"conversation {number} is closing" in result.err
+    assert real.list("--waiting") == []
+    assert [(c["waiting"], c["waiting_since"], c["closing"]) for c in real.list()] == [
+        (0, None, True)]
+    assert re.search(r"fifo +1 +closing$", call(real, "list").out, re.M)
+    assert json.loads(call(real, "show", "--json", number).out)["closing"] is True
+    assert re.search(r"^  closing   for \d", call(real, "show", number).out, re.M)
+    assert time.monotonic() - began < 4
+    peer.close()
+    wait_until(lambda: not real.list(), "an end of the conversation")
 
 
 def test_real_follow_in_the_middle(marceld, tmp_path):

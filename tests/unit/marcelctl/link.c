@@ -204,6 +204,7 @@ static void test_errors(void **state)
 		{"NoSuchResponder x", -ESRCH, "no such responder"},
 		{"AlreadyHeld x", -EALREADY, "an operator holds conversation 17 already"},
 		{"NotNow x", -EBUSY, "conversation 17 is at a point where nobody else"},
+		{"Closing x", -ESHUTDOWN, "conversation 17 is closing"},
 		{"HandingOver x", -ECANCELED, "takes conversation 17 along: try again"},
 		{"NotPossible because \x1b[31m", -EOPNOTSUPP, "because \\e[31m"},
 		{"BadConfiguration x", -EBADMSG, "stays in force:\nx\n"},
