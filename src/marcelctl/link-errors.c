@@ -194,7 +194,8 @@ void link_tell(const struct link *link, const char *text)
 		if (line != NULL)
 			tell_line(link, line);
 		free(line);
-		if (text[length] == '\0')
+		/* Faults end with a line end. */
+		if (text[length] == '\0' || text[length + 1] == '\0')
 			return;
 		text += length + 1;
 	}

@@ -176,6 +176,7 @@ def test_real_reload(real):
     lines = result.err.splitlines()
     assert lines[0] == ("marcelctl: the configuration is bad, and the one before stays in force:")
     assert re.search(r"marcel\.ini:2: .*'greating'.*did you mean 'greeting'", lines[1])
+    assert all(line.startswith("marcelctl: ") and len(line) > 12 for line in lines), lines
 
 
 def test_real_metrics(real):
