@@ -38,8 +38,8 @@ static const struct meaning meanings[] = {
 	{"NotHeld", ENOTCONN, FILL_NUMBER,
 	 N_("no operator holds this conversation; take it first: marcelctl take %s")},
 	{"NotOpen", ESTALE, FILL_NUMBER,
-	 N_("this message is not open any more: somebody has answered it; see 'marcelctl show "
-	    "%s'")},
+	 N_("this message is not open: somebody has answered it, or there is none of this "
+	    "number; see 'marcelctl show %s'")},
 	{"BadOrder", EINVAL, FILL_NOTHING,
 	 N_("marceld does not understand this order: an order is one line of text, or /close, /reset, "
 	    "/give NAME, /note TEXT")},

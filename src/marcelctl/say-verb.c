@@ -118,7 +118,7 @@ static bool take_option(struct saying *saying, int c)
 		return live_option(&saying->live, c);
 	if (text_parse_unsigned(optarg, UINT64_MAX, &saying->turn) == 0 && saying->turn > 0)
 		return true;
-	say_error(_("'%s': a message is named by its number, as in 'marcelctl list'"), optarg);
+	say_error(_("'%s': a message is named by its number, as in 'marcelctl show ID'"), optarg);
 	return false;
 }
 

@@ -89,6 +89,9 @@ static void print_said(void *context, const struct link_event *said)
 	(void)printf("%s ", moment_clock(clock, said->time));
 	said_put(said->direction);
 	(void)fputs("> ", stdout);
+	/* By this number it can be answered. */
+	if (strcmp(said->direction, "C") == 0)
+		(void)printf("#%" PRIu64 " ", said->turn);
 	said_put(said->text);
 	(void)putchar('\n');
 }

@@ -240,9 +240,9 @@ def test_show(fake):  # noqa: F811
   id        {17:032x}
 
 18:30:01 S> {GREETING}
-18:30:02 C> Bonjour à vous
+18:30:02 C> #1 Bonjour à vous
 18:30:03 S> Bonjour à vous
-18:30:04 C> a\\nb
+18:30:04 C> #2 a\\nb
 """, text), text
     shown = json.loads(call(fake, "show", "--json", "17").out)
     assert shown["suspended"] == "script" and shown["bytes_out"] == 4567

@@ -102,7 +102,7 @@ def test_real_show(real):
     assert shown["peer"] == peer.address() and shown["waiting"] == 1 and shown["bytes_in"] == 8
     assert [(said["direction"], said["turn"], said["text"]) for said in shown["past"]] == [
         ("S", 0, GREETING_TEXT), ("C", 1, "Bonjour")]
-    assert re.search(r"^\d\d:\d\d:\d\d C> Bonjour$", call(real, "show", number).out, re.M)
+    assert re.search(r"^\d\d:\d\d:\d\d C> #1 Bonjour$", call(real, "show", number).out, re.M)
 
 
 def test_real_waits_since_its_message_came(real):
