@@ -12,6 +12,10 @@ bool live_option(struct live *live, int c)
 {
 	switch (c) {
 	case LIVE_CONTROL:
+		if (optarg[0] == '\0') {
+			say_error(_("--control wants the path of a socket"));
+			return false;
+		}
 		live->to.control = optarg;
 		return true;
 	case LIVE_BUS:

@@ -14,6 +14,7 @@
 #include "base/i18n.h"
 #include "base/startup.h"
 #include "base/text.h"
+#include "marcelctl/live.h"
 #include "marcelctl/say.h"
 #include "marcelctl/verb.h"
 
@@ -88,6 +89,24 @@ static int usage(void)
 	return EXIT_USAGE;
 }
 
+/* How VERB is used, in one line. */
+static void print_usage(FILE *file, const struct verb *verb)
+{
+	(void)fprintf(file, _("Usage: marcelctl %s%s%s"), verb->group != NULL ? verb->group : "",
+		      verb->group != NULL ? " " : "", verb->name);
+	if (verb->arguments != NULL)
+		(void)fprintf(file, " %s", _(verb->arguments));
+	(void)fputc('\n', file);
+}
+
+static int print_help_of(const struct verb *verb)
+{
+	print_usage(stdout, verb);
+	(void)printf("        %s\n", _(verb->summary));
+	(void)fputs(_("See 'marcelctl --help' and marcelctl(1).\n"), stdout);
+	return say_finish(EXIT_OK);
+}
+
 /* There is no verb NAME in GROUP (NULL: none was named). */
 static void tell_unknown(const char *group, const char *name)
 {
@@ -119,51 +138,120 @@ static bool is_group(const char *word)
 	return false;
 }
 
-static int run_verb(int argc, char **argv)
+static const struct verb *find_verb(const char *group, const char *name)
 {
-	const char *group = is_group(argv[0]) ? argv[0] : NULL;
-	const int skipped = group != NULL ? 1 : 0;
+	for (size_t i = 0; i < N_VERBS; i++) {
+		if ((verbs[i].group == NULL) == (group == NULL) &&
+		    (group == NULL || strcmp(verbs[i].group, group) == 0) &&
+		    strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	}
+	return NULL;
+}
 
-	if (argc <= skipped) {
+static bool wants_help(const char *argument)
+{
+	return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
+/* Puts the first N words of ARGV behind the WORDS (one or two) that follow them. */
+static void put_behind(char **argv, int n, int words)
+{
+	char *front[2] = {argv[n], argv[n + words - 1]};
+
+	(void)memmove(argv + words, argv, (size_t)n * sizeof(*argv));
+	argv[words - 1] = front[1];
+	argv[0] = front[0];
+}
+
+/* ARGV: LEADING words that are options of the verb behind them, and whatever follows. HELP: only
+ * tells how it is used. */
+static int run_verb(int argc, char **argv, int leading, bool help)
+{
+	const char *group = is_group(argv[leading]) ? argv[leading] : NULL;
+	const int words = group != NULL ? 2 : 1;
+	const struct verb *verb;
+	int status;
+
+	if (group != NULL && (argc > leading + 1 ? wants_help(argv[leading + 1]) : help))
+		return print_help();
+	if (argc < leading + words) {
 		say_error(_("'%s' wants a verb behind it"), group);
 		return usage();
 	}
-	for (size_t i = 0; i < N_VERBS; i++) {
-		int status;
-
-		if ((verbs[i].group == NULL) != (group == NULL) ||
-		    (group != NULL && strcmp(verbs[i].group, group) != 0) ||
-		    strcmp(verbs[i].name, argv[skipped]) != 0)
-			continue;
-		status = verbs[i].run(argc - skipped, argv + skipped);
-		return status == EXIT_USAGE ? usage() : status;
+	verb = find_verb(group, argv[leading + words - 1]);
+	if (verb == NULL) {
+		tell_unknown(group, argv[leading + words - 1]);
+		return usage();
 	}
-	tell_unknown(group, argv[skipped]);
+	/* Further behind it may be what is to be said. */
+	for (int i = leading + words; i < argc && i < leading + words + 2; i++)
+		help = help || wants_help(argv[i]);
+	if (help)
+		return print_help_of(verb);
+	put_behind(argv, leading, words);
+	status = verb->run(argc - words + 1, argv + words - 1);
+	if (status != EXIT_USAGE)
+		return status;
+	print_usage(stderr, verb);
 	return usage();
+}
+
+/* Options that may stand before the verb. */
+static const struct option general[] = {
+	LIVE_OPTIONS,
+	{"help", no_argument, NULL, 0},
+	{"version", no_argument, NULL, 0},
+	{NULL, 0, NULL, 0},
+};
+
+/* How many words of ARGV are options for the verb behind them; -1 after telling what is wrong. */
+static int count_general(int argc, char **argv)
+{
+	int n = 0;
+
+	while (n < argc && argv[n][0] == '-' && !wants_help(argv[n]) &&
+	       strcmp(argv[n], "--version") != 0) {
+		if (strcmp(argv[n], "--bus") == 0 || strncmp(argv[n], "--control=", 10) == 0) {
+			n++;
+		} else if (strcmp(argv[n], "--control") != 0) {
+			verb_unknown_option(argv[n], general);
+			return -1;
+		} else if (n + 1 == argc) {
+			say_error(_("'%s': this option wants a value"), argv[n]);
+			return -1;
+		} else {
+			n += 2;
+		}
+	}
+	return n;
 }
 
 int main(int argc, char **argv)
 {
+	int leading;
+	bool help;
+
 	startup_fill_descriptors();
 	i18n_init();
 	startup_speak_utf8();
-	if (argc < 2) {
+	argc--;
+	argv++;
+	leading = count_general(argc, argv);
+	if (leading < 0)
+		return usage();
+	if (leading >= argc) {
 		say_error(_("which verb?"));
 		return usage();
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+	help = strcmp(argv[leading], "help") == 0;
+	if (wants_help(argv[leading]) || (help && argc == leading + 1))
 		return print_help();
-	for (int i = 2; i < argc && i < 4; i++) {
-		if (strcmp(argv[i], "--help") == 0)
-			return print_help();
-	}
-	if (strcmp(argv[1], "--version") == 0) {
+	if (strcmp(argv[leading], "--version") == 0) {
 		(void)puts("marcelctl " MARCEL_VERSION);
 		return say_finish(EXIT_OK);
 	}
-	if (argv[1][0] == '-') {
-		say_error(_("unknown option '%s'"), argv[1]);
-		return usage();
-	}
-	return run_verb(argc - 1, argv + 1);
+	if (help)
+		put_behind(argv, leading, 1);
+	return run_verb(help ? argc - 1 : argc, help ? argv + 1 : argv, leading, help);
 }

@@ -36,6 +36,24 @@ _marcelctl_responders()
 	_marcelctl_ask status | sed -n 's/.*"responders":\[\([^]]*\)\].*/\1/p' | tr -d '"' | tr , ' '
 }
 
+# The place of the verb, behind general options.
+_marcelctl_place()
+{
+	local i
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+			--control)
+				((i++))
+				[[ ${COMP_WORDS[i]-} == "=" ]] && ((i++))
+				;;
+			-*) ;;
+			*) break ;;
+		esac
+	done
+	echo "$i"
+}
+
 # How many words that are no options stand behind the verb at place $1, before the present one.
 _marcelctl_arguments()
 {
@@ -111,20 +129,6 @@ _marcelctl()
 	local verb place
 
 	_init_completion -s || return
-	if ((cword == 1)); then
-		_marcelctl_offer "$verbs --help --version"
-		return
-	fi
-	verb=${words[1]}
-	place=1
-	if [[ $verb == script ]]; then
-		if ((cword == 2)); then
-			_marcelctl_offer "check try test from-journal record"
-			return
-		fi
-		verb="script ${words[2]}"
-		place=2
-	fi
 	case $prev in
 		--control | --textfile | --file | --output)
 			_filedir
@@ -137,6 +141,20 @@ _marcelctl()
 		--turn | --listen) return ;;
 	esac
 	$split && return
+	place=$(_marcelctl_place)
+	verb=${COMP_WORDS[place]-}
+	if ((place >= COMP_CWORD)); then
+		_marcelctl_offer "$verbs help --help --version --control --bus"
+		return
+	fi
+	if [[ $verb == script ]]; then
+		if ((place + 1 == COMP_CWORD)); then
+			_marcelctl_offer "check try test from-journal record"
+			return
+		fi
+		((place++))
+		verb="script ${COMP_WORDS[place]}"
+	fi
 	if [[ $cur == -* ]]; then
 		_marcelctl_offer "${options[$verb]-} --help"
 	else

@@ -2,10 +2,15 @@
 #include "marcelctl/verb.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/i18n.h"
+#include "base/text.h"
 #include "marcelctl/say.h"
+
+/* No verb has so many. */
+#define OPTIONS_MAX 16
 
 static const struct option *option_of(int value, const struct option *options)
 {
@@ -16,6 +21,27 @@ static const struct option *option_of(int value, const struct option *options)
 	return NULL;
 }
 
+void verb_unknown_option(const char *argument, const struct option *options)
+{
+	const char *names[OPTIONS_MAX] = {"help"};
+	const char *meant = NULL;
+	char *name;
+	size_t n = 1;
+
+	for (; options->name != NULL && n < OPTIONS_MAX; options++)
+		names[n++] = options->name;
+	if (strncmp(argument, "--", 2) == 0) {
+		name = strndup(argument + 2, strcspn(argument + 2, "="));
+		if (name != NULL)
+			meant = text_nearest(name, names, n);
+		free(name);
+	}
+	if (meant != NULL)
+		say_error(_("unknown option '%s' (did you mean '--%s'?)"), argument, meant);
+	else
+		say_error(_("unknown option '%s'"), argument);
+}
+
 /* getopt_long() gave C, a fault; ARGUMENT is the one it looked at. */
 static void tell_fault(int c, const char *argument, const struct option *options)
 {
@@ -24,7 +50,7 @@ static void tell_fault(int c, const char *argument, const struct option *options
 	if (c == ':')
 		say_error(_("'%s': this option wants a value"), argument);
 	else if (optopt == 0)
-		say_error(_("unknown option '%s'"), argument);
+		verb_unknown_option(argument, options);
 	else if (known != NULL && strncmp(argument, "--", 2) == 0)
 		say_error(_("'%s': this option takes no value"), argument);
 	else

@@ -26,6 +26,10 @@ struct verb {
  */
 int verb_option(int argc, char **argv, const char *short_options, const struct option *options);
 
+/* Tells that there is no option ARGUMENT ("--name" or "--name=value"), and which of OPTIONS is
+ * meant. */
+void verb_unknown_option(const char *argument, const struct option *options);
+
 /*
  * How many arguments follow the options; they begin at argv[optind]. Tells the user and returns -1
  * when they are fewer than LEAST or more than MOST (-1: any number).

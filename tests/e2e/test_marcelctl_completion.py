@@ -88,6 +88,18 @@ def test_numbers_and_responders(fake):  # noqa: F811
     assert offered("say", *way, "--turn", "3", "") == ["9", "17", "18"]
 
 
+def test_general_options_before_the_verb(fake):  # noqa: F811
+    fake("open 17 127.0.0.1:4711 marcel echo")
+    assert set(offered("--")) == {"--help", "--version", "--control", "--bus"}
+    for way in (["--control", fake.path], ["--control", "=", fake.path]):
+        assert offered(*way, "sta") == ["status"]
+        assert offered(*way, "--b") == ["--bus"]
+        assert offered(*way, "show", "") == ["17"]
+        assert offered(*way, "say", "--t") == ["--turn"]
+        assert offered("--bus", *way, "script", "ch") == ["check"]
+        assert offered(*way, "script", "check", "--s") == ["--strict"]
+
+
 def test_nobody_there(tmp_path):
     assert offered("show", "--control", tmp_path / "control", "") == []
 
@@ -99,3 +111,5 @@ def test_files(tmp_path):
     assert offered("script", "test", "a.script", "", cwd=tmp_path) == ["c.transcript"]
     assert offered("metrics", "--textfile", "d", cwd=tmp_path) == ["d.txt"]
     assert offered("list", "--control", "=", "d", cwd=tmp_path) == ["d.txt"]
+    assert offered("--control", "=", "d", cwd=tmp_path) == ["d.txt"]
+    assert offered("--control", "d", cwd=tmp_path) == ["d.txt"]

@@ -47,11 +47,45 @@ GREETING = "Vous êtes connecté au serveur Marcel. Envoyez vos messages."
     (["reload", "x"], "too many arguments: 'x'"),
     (["metrics", "--textfile"], "this option wants a value"),
     (["status", "--control"], "this option wants a value"),
+    (["--control"], "'--control': this option wants a value"),
+    (["--control", "x"], "which verb?"),
+    (["--bus", "--control=x", "lst"], "did you mean 'list'?"),
+    (["--contrl=x", "list"], "unknown option '--contrl=x' (did you mean '--control'?)"),
+    (["list", "--jsno"], "unknown option '--jsno' (did you mean '--json'?)"),
+    (["list", "--frobnicate"], "unknown option '--frobnicate'\n"),
+    (["--bus", "script", "check", "x"], "unknown option '--bus'"),
+    (["status", "--control", ""], "--control wants the path of a socket"),
+    (["--control=", "status"], "--control wants the path of a socket"),
+    (["say", "17"], "\nUsage: marcelctl say [--turn N] ID TEXT...\n"),
+    (["say", "--turn", "x", "17", "x"], "as in 'marcelctl show ID'"),
+    (["script", "check"], "\nUsage: marcelctl script check [--strict] FILE...\n"),
 ])
 def test_bad_usage(arguments, text):
     result = ctl(*arguments, status=EXIT_USAGE)
     assert text in result.err
     assert result.err.endswith("Try 'marcelctl --help' for more information.\n")
+
+
+def test_help_of_one_verb():
+    for arguments in (["say", "--help"], ["say", "-h"], ["help", "say"], ["say", "17", "--help"],
+                      ["--control", "x", "say", "--help"], ["--bus", "help", "say"]):
+        out = ctl(*arguments).out
+        assert out.startswith("Usage: marcelctl say [--turn N] ID TEXT...\n"), arguments
+        assert "standard input" in out and "script" not in out
+    assert ctl("help", "script", "test").out.startswith("Usage: marcelctl script test [--tap] ")
+    whole = ctl("--help").out
+    for arguments in (["help"], ["help", "script"], ["--bus", "help"], ["script", "-h"]):
+        assert ctl(*arguments).out == whole
+    assert "did you mean 'say'?" in ctl("help", "sya", status=EXIT_USAGE).err
+
+
+def test_general_options_before_the_verb(fake):  # noqa: F811
+    fake("open 17 127.0.0.1:4711 marcel fifo")
+    for way in (["--control", fake.path], [f"--control={fake.path}"]):
+        assert len(json.loads(ctl(*way, "list", "--json").out)) == 1
+    ctl("--control", fake.path, "say", "17", "Bonjour", "--bus")
+    fake("lost 1")
+    assert "Say 17 0 Bonjour --bus" in fake.calls
 
 
 def test_help_names_every_verb():

@@ -58,7 +58,7 @@ def test_bad_usage(arguments, text):
 
 
 def test_help_and_version():
-    for arguments in (["--help"], ["-h"], ["script", "--help"], ["script", "test", "--help"]):
+    for arguments in (["--help"], ["-h"], ["script", "--help"]):
         out = ctl(*arguments).out
         for verb in ("check", "try", "test", "from-journal", "record"):
             assert f"script {verb} " in out
