@@ -65,9 +65,10 @@ static void describe(sd_bus_error *error, int result, const struct pending *orde
 					order->turn, number);
 		return;
 	case EINVAL:
-		(void)sd_bus_error_setf(error, CONTROL_ERROR "BadOrder",
-					"That is no order: one line of text, or /close, /reset, "
-					"/give NAME, /note TEXT");
+		(void)sd_bus_error_setf(
+			error, CONTROL_ERROR "BadOrder",
+			"That is no order: one line of text, or /done, /close, /reset, "
+			"/give NAME, /note TEXT");
 		return;
 	case E2BIG:
 		(void)sd_bus_error_setf(error, CONTROL_ERROR "TooLong",

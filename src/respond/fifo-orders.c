@@ -67,6 +67,31 @@ static int done(const struct fifo_call *call, const char *line, size_t length, i
 	return verdict;
 }
 
+/* Nothing is to be said to what is open, or to one of it. Who handed the conversation over gets it
+ * back then, as after an answer. */
+static int want_no_answer(struct fifo_call *call, const struct order *order, const char *line,
+			  size_t length)
+{
+	struct fifo_state *state = call->state;
+
+	if (order->turn != 0 && !turns_is_open(&state->turns, order->turn)) {
+		fifo_refuse(call, order->turn, "not-open", line, length);
+		return -ESTALE;
+	}
+	if (turns_oldest(&state->turns) == 0)
+		return done(call, line, length, MARCEL_CONTINUE);
+	if (order->turn != 0)
+		turns_answer(&state->turns, order->turn);
+	else
+		turns_answer_all(&state->turns);
+	if (turns_oldest(&state->turns) == 0) {
+		call->spoke = true;
+		state->flags &= ~(FLAG_ABSENT | FLAG_DRAFT);
+		state->absent_at = 0;
+	}
+	return done(call, line, length, MARCEL_CONTINUE);
+}
+
 /* Whether ORDER names NAME. */
 static bool names(const struct order *order, const char *name)
 {
@@ -142,6 +167,8 @@ int fifo_carry_out(struct fifo_call *call, const struct order *order, const char
 	case ORDER_SAY:
 	case ORDER_EMPTY:
 		return say_order(call, order);
+	case ORDER_DONE:
+		return want_no_answer(call, order, line, length);
 	case ORDER_CLOSE:
 		return done(call, line, length, MARCEL_FAREWELL);
 	case ORDER_RESET:

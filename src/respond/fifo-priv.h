@@ -37,7 +37,7 @@ struct fifo_call {
 	struct fifo_state *state;
 	struct marcel_sink *sink; /* NULL: there is none, notes can't be made */
 	usec_t now;
-	bool spoke; /* the operator has */
+	bool spoke; /* the operator has, or said that nothing is to be said */
 };
 
 /* Tells that an order for TURN (0: any) was refused, in the channel and the journal: WORD says why,

@@ -3,6 +3,7 @@ client's socket, and `sh` writing to FIFOs."""
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -114,6 +115,31 @@ def test_turns(open_fifo, channel):
     peer.expect("now\n")
     assert [said for said in channel.out(number) if said.who == "S"][1:] == [
         Said("S", 2, "for b"), Said("S", 3, "all"), Said("S", 4, "now")]
+
+
+def test_done(open_fifo, channel):
+    """What wants no answer gets none, and nobody is told that nobody is there."""
+    peer = open_fifo(absent_after="2s").connect()
+    number = opened(channel)
+    peer.send("a\nb\nmerci\n")
+    channel.wait("message", number, turn=3)
+    channel.write("/done 2", number)
+    channel.wait("done", number, text="/done 2")
+    channel.write("#2 late", number)
+    channel.wait("refused", number, turn=2, word="not-open", text="late")
+    assert channel.waiting() == [number]
+    channel.write(f"{number} /done")
+    channel.wait("done", number, text="/done")
+    assert wait_until(lambda: channel.waiting() == [], "nobody who waits")
+    time.sleep(2.5)
+    channel.write("heard", number)
+    peer.expect("heard\n")
+    # Who waits for answers only is let go.
+    peer.send("salut\n")
+    channel.wait("message", number, turn=4)
+    peer.half_close()
+    channel.write("/done", number)
+    peer.expect_end(FAREWELL)
 
 
 def test_bytes(open_fifo, channel):
@@ -246,6 +272,21 @@ def test_hand(open_script, channel):
         GREETING_TEXT, "x", "script 1", "ASK a", "yes", "back", "script", "ASK b", "no", "back",
         "script"]
     peer.send("x\n").expect("script 4\n")
+
+
+def test_hand_done(open_script, channel):
+    """A script goes on where nothing is to be said, as after an answer."""
+    peer = open_script().connect()
+    peer.send("ASK merci\n")
+    number = opened(channel)
+    channel.wait("message", number, turn=1)
+    channel.write("/done", number)
+    peer.expect("back\n")
+    channel.wait("left", number, text="script")
+    peer.send("DRAFT tea\n")
+    channel.wait("draft", number)
+    channel.write("/done", number)
+    peer.expect("sent\n").send("x\n").expect("script 3\n")
 
 
 def test_hand_stay(open_script, channel):

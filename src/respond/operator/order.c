@@ -9,17 +9,29 @@ static struct order malformed(const char *line, size_t length)
 	return (struct order){.kind = ORDER_MALFORMED, .text = line, .length = length};
 }
 
+/* Reads the digits at LINE into *RET_TURN. Returns how many there are; 0: they are no turn. */
+static size_t read_turn(const char *line, size_t length, uint64_t *ret_turn)
+{
+	uint64_t turn = 0;
+	size_t i = 0;
+
+	for (; i < length && line[i] >= '0' && line[i] <= '9'; i++) {
+		if (turn > (UINT64_MAX - 9) / 10)
+			return 0;
+		turn = turn * 10 + (uint64_t)(line[i] - '0');
+	}
+	if (turn == 0)
+		return 0;
+	*ret_turn = turn;
+	return i;
+}
+
 /* "#12 text" */
 static struct order parse_turn(const char *line, size_t length)
 {
 	struct order order = {.kind = ORDER_SAY};
-	size_t i = 1;
+	size_t i = 1 + read_turn(line + 1, length - 1, &order.turn);
 
-	for (; i < length && line[i] >= '0' && line[i] <= '9'; i++) {
-		if (order.turn > (UINT64_MAX - 9) / 10)
-			return malformed(line, length);
-		order.turn = order.turn * 10 + (uint64_t)(line[i] - '0');
-	}
 	if (order.turn == 0 || (i < length && line[i] != ' '))
 		return malformed(line, length);
 	if (i < length)
@@ -41,6 +53,16 @@ static struct order argument(enum order_kind kind, const char *text, size_t leng
 	return (struct order){.kind = kind, .text = text, .length = length};
 }
 
+/* "/done" or "/done 12": ORDER has what stands behind its name. */
+static struct order parse_done(const struct order *order, const char *line, size_t length)
+{
+	struct order done = {.kind = ORDER_DONE, .text = order->text};
+
+	if (order->length > 0 && read_turn(order->text, order->length, &done.turn) != order->length)
+		return malformed(line, length);
+	return done;
+}
+
 /* "/close" and the like. */
 static struct order parse_slash(const char *line, size_t length)
 {
@@ -49,9 +71,8 @@ static struct order parse_slash(const char *line, size_t length)
 		enum order_kind kind;
 		bool wants; /* something behind it */
 	} known[] = {
-		{"/close", ORDER_CLOSE, false},
-		{"/reset", ORDER_RESET, false},
-		{"/give", ORDER_GIVE, true},
+		{"/done", ORDER_DONE, false},   {"/close", ORDER_CLOSE, false},
+		{"/reset", ORDER_RESET, false}, {"/give", ORDER_GIVE, true},
 		{"/note", ORDER_NOTE, true},
 	};
 	const char *blank = memchr(line, ' ', length);
@@ -63,6 +84,8 @@ static struct order parse_slash(const char *line, size_t length)
 		if (strlen(known[i].name) != name || memcmp(known[i].name, line, name) != 0)
 			continue;
 		order = argument(known[i].kind, line + name, length - name);
+		if (order.kind == ORDER_DONE)
+			return parse_done(&order, line, length);
 		return known[i].wants == (order.length > 0) ? order : malformed(line, length);
 	}
 	return (struct order){.kind = ORDER_UNKNOWN, .text = line, .length = length};

@@ -4,6 +4,7 @@
  *	Bonjour		said to the client
  *	#12 Bonjour	said only while turn 12 is open, as an answer to it alone
  *			an empty line: an empty message
+ *	/done		/done 12	all open turns, or that one, want no answer
  *	/close		/reset		/give NAME	/note TEXT
  *	//x  /#x	said: "/x", "#x"
  *
@@ -17,6 +18,7 @@
 enum order_kind {
 	ORDER_SAY,       /* text; turn */
 	ORDER_EMPTY,     /* an empty line */
+	ORDER_DONE,      /* no answer is wanted; turn */
 	ORDER_CLOSE,     /* end the dialogue with the farewell */
 	ORDER_RESET,     /* break it off */
 	ORDER_GIVE,      /* text: the responder's name, not ended by NUL */
@@ -27,13 +29,13 @@ enum order_kind {
 
 struct order {
 	enum order_kind kind;
-	uint64_t turn; /* SAY: the turn it is for; 0: all that are open */
+	uint64_t turn; /* SAY, DONE: the turn it is for; 0: all that are open */
 	const char *text;
 	size_t length;
 };
 
 /* The orders that begin with a slash, for who wrote another one. */
-#define ORDER_SLASHES "/close, /reset, /give NAME, /note TEXT"
+#define ORDER_SLASHES "/done, /close, /reset, /give NAME, /note TEXT"
 
 /* What the LENGTH bytes at LINE, without LF, mean. Of a CR at the end nothing is kept. What is
  * returned points into LINE. */

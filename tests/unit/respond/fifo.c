@@ -124,8 +124,8 @@ static void test_refused(void **state)
 	(void)state;
 	(void)fake_obey("/x\n#0 a\n/give nobody\n/give fifo\n/close now\n/note\n");
 	fake_expect(
-		"refused unknown-order: /x (there is /close, /reset, /give NAME, /note TEXT)\n"
-		"note refused unknown-order: /x (there is /close, /reset, /give NAME, /note TEXT)\n"
+		"refused unknown-order: /x (there is /done, /close, /reset, /give NAME, /note TEXT)\n"
+		"note refused unknown-order: /x (there is /done, /close, /reset, /give NAME, /note TEXT)\n"
 		"refused malformed: #0 a\nnote refused malformed: #0 a\n"
 		"refused no-responder: /give nobody\nnote refused no-responder: /give nobody\n"
 		"refused no-responder: /give fifo\nnote refused no-responder: /give fifo\n"
@@ -162,6 +162,44 @@ static void test_slashes(void **state)
 	assert_int_equal(fake_write("left\n"), 1);
 	fake_close(NULL, "echo");
 	fake_expect("refused not-held: left\nleft echo\n");
+}
+
+/* Some messages want no answer. */
+static void test_done(void **state)
+{
+	(void)state;
+	(void)fake_obey("/done\n");
+	fake_expect("done /done\n");
+	ask("a");
+	ask("b");
+	ask("merci");
+	fake.log[0] = '\0';
+	assert_int_equal(fake_order(0, "/done 2"), MARCEL_CONTINUE);
+	assert_int_equal(fake_order(0, "/done 2"), -ESTALE);
+	fake_expect("done /done 2\nrefused #2 not-open: /done 2\nnote refused #2 not-open: "
+		    "/done 2\n");
+	assert_int_equal(fake.c.waiting, 1);
+	assert_true(fake.c.wake_at > fake_now);
+	/* The other one may have been handed over, and goes on before what comes next is said. */
+	assert_int_equal(fake_write("/done\nleft\n"), 1);
+	assert_int_equal(fake_wake(MARCEL_WAKE_READY), MARCEL_CONTINUE);
+	fake_expect("done /done\nshow 3 0\n");
+	fake_expect_said("");
+	assert_int_equal(fake.c.waiting, 0);
+	assert_int_equal(fake.c.wake_at, fake_now);
+	assert_int_equal(fake_wake(MARCEL_WAKE_TIMER), MARCEL_CONTINUE);
+	fake_expect("out S #3 left\nsent left\n");
+	fake_expect_said("left\n");
+	(void)fake_pass(SECONDS(1000));
+	fake_expect("");
+	/* Who was told that nobody is there is told so again. */
+	ask("c");
+	(void)fake_pass(SECONDS(30));
+	fake_expect_said(ABSENT "\n");
+	(void)fake_obey("/done 4\n");
+	ask("d");
+	(void)fake_pass(SECONDS(30));
+	fake_expect_said(ABSENT "\n");
 }
 
 static void test_absent(void **state)
@@ -566,6 +604,7 @@ int main(void)
 		TEST(test_one_a_turn),
 		TEST(test_refused),
 		TEST(test_slashes),
+		TEST(test_done),
 		TEST(test_absent),
 		TEST(test_not_absent),
 		TEST(test_never_absent),

@@ -68,6 +68,15 @@ static void test_turns(void **state)
 static void test_slashes(void **state)
 {
 	(void)state;
+	check("/done", ORDER_DONE, 0, "");
+	check("/done  \r", ORDER_DONE, 0, "");
+	check("/done 12", ORDER_DONE, 12, "");
+	check("/done  12 ", ORDER_DONE, 12, "");
+	check("/done 0", ORDER_MALFORMED, 0, "/done 0");
+	check("/done it", ORDER_MALFORMED, 0, "/done it");
+	check("/done 12 it", ORDER_MALFORMED, 0, "/done 12 it");
+	check("/done 99999999999999999999", ORDER_MALFORMED, 0, "/done 99999999999999999999");
+	check("#12 /done", ORDER_SAY, 12, "/done");
 	check("/close", ORDER_CLOSE, 0, "");
 	check("/close \r", ORDER_CLOSE, 0, "");
 	check("/close it", ORDER_MALFORMED, 0, "/close it");
