@@ -42,12 +42,13 @@ int facts_copy(const struct control_facts *from, struct facts *ret_facts)
 		.configuration = copy_text(from->configuration),
 		.operator_directory = copy_text(from->operator_directory),
 		.listeners = copy_list(from->listeners),
+		.listener_names = copy_list(from->listener_names),
 		.responders = copy_list(from->responders),
 		.started = from->started,
 	};
 
 	if (copy.version == NULL || copy.configuration == NULL || copy.operator_directory == NULL ||
-	    copy.listeners == NULL || copy.responders == NULL) {
+	    copy.listeners == NULL || copy.listener_names == NULL || copy.responders == NULL) {
 		facts_done(&copy);
 		return -ENOMEM;
 	}
@@ -61,6 +62,7 @@ void facts_done(struct facts *facts)
 	free(facts->configuration);
 	free(facts->operator_directory);
 	free_list(facts->listeners);
+	free_list(facts->listener_names);
 	free_list(facts->responders);
 	*facts = (struct facts){.version = NULL};
 }

@@ -10,8 +10,9 @@ struct facts {
 	char *version;
 	char *configuration;
 	char *operator_directory;
-	char **listeners;  /* ended by NULL */
-	char **responders; /* the same */
+	char **listeners;      /* ended by NULL */
+	char **listener_names; /* the same */
+	char **responders;     /* the same */
 	usec_t started;
 };
 

@@ -71,13 +71,17 @@ static int get_list(sd_bus *bus, const char *path, const char *interface, const 
 {
 	const struct client *client = context;
 	const struct facts *facts = &client->control->facts;
-	bool listeners = strcmp(property, "Listeners") == 0;
+	char **list = facts->responders;
 
 	(void)bus;
 	(void)path;
 	(void)interface;
 	(void)error;
-	return sd_bus_message_append_strv(reply, listeners ? facts->listeners : facts->responders);
+	if (strcmp(property, "Listeners") == 0)
+		list = facts->listeners;
+	else if (strcmp(property, "ListenerNames") == 0)
+		list = facts->listener_names;
+	return sd_bus_message_append_strv(reply, list);
 }
 
 static int get_started(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -424,6 +428,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Configuration", "s", get_text, 0, 0),
 	SD_BUS_PROPERTY("OperatorDirectory", "s", get_text, 0, 0),
 	SD_BUS_PROPERTY("Listeners", "as", get_list, 0, 0),
+	SD_BUS_PROPERTY("ListenerNames", "as", get_list, 0, 0),
 	SD_BUS_PROPERTY("Responders", "as", get_list, 0, 0),
 	SD_BUS_PROPERTY("Conversations", "t", get_sum, 0, 0),
 	SD_BUS_PROPERTY("ConversationsTotal", "t", get_sum, 0, 0),

@@ -23,11 +23,12 @@
 /* What the daemon tells of itself. Strings are copied. */
 struct control_facts {
 	const char *version;
-	const char *configuration; /* path; "": built-in defaults */
+	const char *configuration; /* absolute path; "": built-in defaults */
 	const char *operator_directory;
-	const char *const *listeners;  /* addresses; ended by NULL */
-	const char *const *responders; /* that conversations can be given to; ended by NULL */
-	usec_t started;                /* CLOCK_REALTIME microseconds */
+	const char *const *listeners;      /* addresses; ended by NULL */
+	const char *const *listener_names; /* of each of these, or ""; ended by NULL */
+	const char *const *responders;     /* that conversations can be given to; ended by NULL */
+	usec_t started;                    /* CLOCK_REALTIME microseconds */
 };
 
 /* What control asks of the daemon. */

@@ -90,13 +90,34 @@ int service_watch(struct service *service)
 struct gathered {
 	struct control_facts facts;
 	const char **addresses;
+	const char **names; /* of the same sockets */
 	const char **responders;
+	char *configuration;
 };
+
+/* The path FILE, which may be NULL, as others see it who stand in another directory. Owned; NULL:
+ * no memory. */
+static char *absolute(const char *file)
+{
+	char *directory = file != NULL && file[0] != '/' ? getcwd(NULL, 0) : NULL;
+	char *path = NULL;
+
+	if (directory == NULL)
+		return strdup(file != NULL ? file : "");
+	while (strncmp(file, "./", 2) == 0)
+		file += 2;
+	if (asprintf(&path, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory, file) < 0)
+		path = NULL;
+	free(directory);
+	return path;
+}
 
 /* What the lists hold is not theirs. */
 static void free_gathered(struct gathered *gathered)
 {
 	free(gathered->addresses);
+	free(gathered->names);
+	free(gathered->configuration);
 	free(gathered->responders);
 }
 
@@ -112,20 +133,26 @@ static int gather_facts(const struct service *service, struct gathered *ret_gath
 	while (loaded[n].ops != NULL)
 		n++;
 	made.addresses = calloc(listeners->count + 1, sizeof(*made.addresses));
+	made.names = calloc(listeners->count + 1, sizeof(*made.names));
 	made.responders = calloc(n + 1, sizeof(*made.responders));
-	if (made.addresses == NULL || made.responders == NULL) {
+	made.configuration = absolute(service->config->file);
+	if (made.addresses == NULL || made.names == NULL || made.configuration == NULL ||
+	    made.responders == NULL) {
 		free_gathered(&made);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < listeners->count; i++)
+	for (size_t i = 0; i < listeners->count; i++) {
 		made.addresses[i] = listeners->items[i].address;
+		made.names[i] = listeners->items[i].name;
+	}
 	for (size_t i = 0; i < n; i++)
 		made.responders[i] = loaded[i].ops->name;
 	made.facts = (struct control_facts){
 		.version = MARCEL_VERSION,
-		.configuration = service->config->file != NULL ? service->config->file : "",
+		.configuration = made.configuration,
 		.operator_directory = directory != NULL ? directory : "",
 		.listeners = made.addresses,
+		.listener_names = made.names,
 		.responders = made.responders,
 		.started = service->began,
 	};

@@ -41,8 +41,8 @@ static const struct meaning meanings[] = {
 	 N_("this message is not open: somebody has answered it, or there is none of this "
 	    "number; see 'marcelctl show %s'")},
 	{"BadOrder", EINVAL, FILL_NOTHING,
-	 N_("marceld does not understand this order: an order is one line of text, or /close, /reset, "
-	    "/give NAME, /note TEXT")},
+	 N_("marceld does not understand this order: an order is one line of text, or /done, /close, "
+	    "/reset, /give NAME, /note TEXT")},
 	{"TooLong", E2BIG, FILL_NOTHING,
 	 N_("the text is too long: an order has at most 4,095 bytes")},
 	{"Busy", ENOBUFS, FILL_NUMBER,

@@ -32,6 +32,7 @@ static void print_json(const struct properties *p)
 	json_text_or_null("configuration", properties_text(p, "Configuration"));
 	json_text_or_null("operator_directory", properties_text(p, "OperatorDirectory"));
 	json_list("listeners", properties_list(p, "Listeners"));
+	json_list("listener_names", properties_list(p, "ListenerNames"));
 	json_list("responders", properties_list(p, "Responders"));
 	json_number("conversations", properties_number(p, "Conversations"));
 	json_number("conversations_total", properties_number(p, "ConversationsTotal"));
@@ -58,6 +59,28 @@ static void print_list(const char *label, char *const *list)
 	(void)putchar('\n');
 }
 
+/* Where it listens, and behind that, which of its faces is there. An older marceld gives no names.
+ */
+static void print_listeners(char *const *addresses, char *const *names)
+{
+	(void)fputs(_("  listens on     "), stdout);
+	if (addresses[0] == NULL)
+		(void)putchar('-');
+	for (size_t i = 0; addresses[i] != NULL; i++) {
+		if (i > 0)
+			(void)fputs(", ", stdout);
+		print_text(addresses[i]);
+		if (*names != NULL && (*names)[0] != '\0') {
+			(void)fputs(" (", stdout);
+			print_text(*names);
+			(void)putchar(')');
+		}
+		if (*names != NULL)
+			names++;
+	}
+	(void)putchar('\n');
+}
+
 static void print_line(const char *label, const char *text)
 {
 	(void)fputs(label, stdout);
@@ -76,7 +99,7 @@ static void print_status(const struct properties *p)
 	print_text(properties_text(p, "Version"));
 	(void)printf(_(" runs since %s (%s)\n"), moment_date(date, properties_number(p, "Started")),
 		     moment_age(age, properties_number(p, "Started")));
-	print_list(_("  listens on     "), properties_list(p, "Listeners"));
+	print_listeners(properties_list(p, "Listeners"), properties_list(p, "ListenerNames"));
 	print_line(_("  configuration  "),
 		   configuration[0] != '\0' ? configuration : _("none: built-in defaults"));
 	print_list(_("  responders     "), properties_list(p, "Responders"));

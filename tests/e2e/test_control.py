@@ -82,7 +82,7 @@ def test_busctl_introspects(served):
                         ("Refused", "tts"), ("Closed", "ts"), ("Lost", "t")):
         assert said["." + name][:2] == ["signal", types]
     for name, kind in (("Version", "s"), ("Started", "t"), ("Configuration", "s"),
-                       ("OperatorDirectory", "s"), ("Listeners", "as"), ("Responders", "as"),
+                       ("OperatorDirectory", "s"), ("Listeners", "as"), ("ListenerNames", "as"), ("Responders", "as"),
                        ("Conversations", "t"), ("ConversationsTotal", "t"), ("Closing", "at")):
         assert said["." + name][:2] == ["property", kind]
     assert said[".Version"][-1] == "const"

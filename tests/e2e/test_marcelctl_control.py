@@ -202,7 +202,7 @@ def test_status(fake):  # noqa: F811
     assert json.loads(call(fake, "status", "--json").out) == {
         "running": True, "version": "0.1.0", "started": "2026-11-22T18:30:00.000000+00:00",
         "configuration": "/etc/marcel.ini", "operator_directory": "/run/marcel/operator",
-        "listeners": ["0.0.0.0:50000", "/run/marcel/socket"],
+        "listeners": ["0.0.0.0:50000", "/run/marcel/socket"], "listener_names": [],
         "responders": ["echo", "script", "fifo"], "conversations": 1, "conversations_total": 2,
         "waiting": 1}
 
@@ -355,8 +355,8 @@ def test_say_is_refused(fake):  # noqa: F811
     call(fake, "take", "17")
     assert "'marcelctl show 17'" in call(fake, "say", "--turn", "3", "17", "x", status=FAILED).err
     assert call(fake, "say", "17", "/juggle", status=FAILED).err == (
-        "marcelctl: marceld does not understand this order: an order is one line of text, or /close, "
-        "/reset, /give NAME, /note TEXT\n")
+        "marcelctl: marceld does not understand this order: an order is one line of text, or /done, "
+        "/close, /reset, /give NAME, /note TEXT\n")
     assert "not UTF-8" in call(fake, "say", "17", b"\xff", status=FAILED).err
     assert "not UTF-8" in call(fake, "say", "17", "-", input=b"a\0b\n", status=FAILED).err
     # What comes behind a line that is refused is not said.

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import threading
 import time
 
@@ -52,6 +53,27 @@ def test_real_status(real):
     assert call(real, "status").out.startswith(f"marceld {status['version']} runs since ")
     real.connect()
     assert json.loads(call(real, "status", "--json").out)["conversations"] == 1
+
+
+def test_real_status_of_listeners(marceld, tmp_path):
+    """Who asks stands elsewhere than who started it, and did not choose the ports."""
+    path = tmp_path / "control"
+    (tmp_path / "my.ini").write_text("[server]\nlisten = 127.0.0.1:0\n"
+                                     "[listener desk]\nlisten = 127.0.0.1:0\n")
+    daemon = marceld(listen=[], args=["-c", "./my.ini"], config_file=False, cwd=tmp_path,
+                     control=path, wait=False)
+    daemon.wait_ready(2)
+    status = json.loads(call(path, "status", "--json").out)
+    assert status["configuration"] == f"{tmp_path}/my.ini"
+    named = dict(zip(status["listener_names"], status["listeners"]))
+    assert set(named) == {"", "desk"} and sorted(named.values()) == sorted(daemon.addresses)
+    text = call(path, "status").out
+    assert f"  configuration  {tmp_path}/my.ini\n" in text
+    shown = [named[name] + (f" ({name})" if name else "") for name in status["listener_names"]]
+    assert f"  listens on     {', '.join(shown)}\n" in text
+    with socket.create_connection(named["desk"].split(":")):
+        wait_until(lambda: json.loads(call(path, "list", "--json").out), "a conversation")
+        assert json.loads(call(path, "list", "--json").out)[0]["listener"] == "desk"
 
 
 def test_real_dialogue(real):

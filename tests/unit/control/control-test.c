@@ -27,12 +27,14 @@ static void on_reload(void *context)
 int scene_begin(void **state)
 {
 	static const char *const listeners[] = {"127.0.0.1:50000", "[::1]:50000", NULL};
+	static const char *const names[] = {"", "desk", NULL};
 	static const char *const responders[] = {"echo", "fifo", NULL};
 	const struct control_facts facts = {
 		.version = "1.2.3",
 		.configuration = "/etc/marcel.ini",
 		.operator_directory = "/run/marcel/operator",
 		.listeners = listeners,
+		.listener_names = names,
 		.responders = responders,
 		.started = 1234567890123456,
 	};

@@ -192,6 +192,7 @@ static void tells_of_itself(void **state)
 	assert_text(bus, "Configuration", "/etc/marcel.ini");
 	assert_text(bus, "OperatorDirectory", "/run/marcel/operator");
 	assert_list(bus, "Listeners", "127.0.0.1:50000", "[::1]:50000");
+	assert_list(bus, "ListenerNames", "", "desk");
 	assert_list(bus, "Responders", "echo", "fifo");
 	assert_int_equal(get_number(bus, "Started"), 1234567890123456);
 	assert_int_equal(get_number(bus, "Conversations"), 3);
