@@ -99,7 +99,7 @@ static void send_next(struct desk *desk, struct desk_talk *talk)
 {
 	size_t length = 0;
 	const char *line = desk_talk_next_line(talk, &length);
-	uint64_t turn = talk->sending.turn;
+	uint64_t turn = talk->sending[0].turn;
 	char *text = line != NULL ? desk_order(line, length, &turn) : NULL;
 	int r = -ENOMEM;
 
@@ -118,13 +118,14 @@ static void send_next(struct desk *desk, struct desk_talk *talk)
 
 static void submit(struct desk *desk, struct desk_talk *talk)
 {
-	if (talk->sending.text != NULL) {
-		talk->enter = true;
+	const bool first = talk->n_sending == 0;
+
+	if (talk->n_sending == DESK_SENDING_MAX) {
+		desk_say(desk, "%s", _("too much is on its way already; this waits for you"));
 		return;
 	}
-	talk->enter = false;
 	desk_history_add(&desk->history, desk_edit_text(&talk->input), talk->input.length);
-	if (desk_talk_take_input(talk))
+	if (desk_talk_take_input(talk, clock_realtime()) && first)
 		send_next(desk, talk);
 	desk->scrolled = 0;
 	desk->changed = true;
@@ -314,7 +315,7 @@ void desk_act_quit(struct desk *desk)
 	for (size_t i = 0; i < desk->model.count; i++) {
 		const struct desk_talk *talk = desk->model.talks[i];
 
-		if (talk->input.length > 0 || talk->sending.text != NULL) {
+		if (talk->input.length > 0 || talk->n_sending > 0) {
 			desk_act_ask(desk, ASK_QUIT);
 			return;
 		}
@@ -378,9 +379,7 @@ void desk_act_done(struct desk *desk, const struct desk_result *result)
 	if (result->error == -ESTALE)
 		desk_talk_answered(talk, result->turn);
 	desk_talk_sent(talk, ok);
-	if (talk->sending.text != NULL)
+	if (talk->n_sending > 0)
 		send_next(desk, talk);
-	else if (ok && talk->enter)
-		submit(desk, talk);
 	desk->changed = true;
 }

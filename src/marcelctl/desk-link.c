@@ -231,7 +231,7 @@ static void lose(struct desk_link *link)
 			.text = _("the connection to marceld broke off; it may have been sent"),
 		};
 
-		if (talk->sending.text != NULL)
+		if (talk->n_sending > 0)
 			link->hooks->done(link->context, &result);
 	}
 	link->pause = 0;

@@ -26,7 +26,8 @@ static void talk_free(struct desk_talk *talk)
 	free(talk->responder);
 	free(talk->speaker);
 	free(talk->suspended);
-	free(talk->sending.text);
+	for (size_t i = 0; i < talk->n_sending; i++)
+		free(talk->sending[i].text);
 	free(talk->draft);
 	desk_edit_done(&talk->input);
 	free(talk);
@@ -416,7 +417,7 @@ void desk_model_tidy(struct desk_model *model, uint64_t keep)
 		struct desk_talk *talk = model->talks[i];
 
 		if (talk->ended && talk->number != keep && talk->input.length == 0 &&
-		    talk->sending.text == NULL)
+		    talk->n_sending == 0)
 			talk_free(talk);
 		else
 			model->talks[n++] = talk;

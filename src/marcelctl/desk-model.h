@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "marcelctl/desk-edit.h"
 #include "marcelctl/link.h"
 
@@ -35,11 +36,18 @@ struct desk_line {
 /* So many open turns of a talk are known by themselves. */
 #define DESK_OPEN_MAX 32
 
-/* What is on its way to marceld for one talk. */
+/* So many times Enter may be pressed in a talk before marceld has taken the first line. */
+#define DESK_SENDING_MAX 16
+
+/* How long a line may be on its way before this is told: a moment. */
+#define DESK_MOMENT (300 * USEC_PER_MSEC)
+
+/* What was in the input line when Enter was pressed. */
 struct desk_sending {
-	char *text;  /* what was typed, maybe several lines; NULL: nothing */
-	size_t sent; /* bytes of it that are through */
-	uint64_t turn;
+	char *text;     /* maybe several lines */
+	size_t sent;    /* bytes of it that are through */
+	uint64_t turn;  /* that it answers; 0: none, or all */
+	uint64_t since; /* CLOCK_REALTIME microseconds */
 };
 
 struct desk_talk {
@@ -67,8 +75,8 @@ struct desk_talk {
 	struct desk_edit input;
 	bool aimed;   /* AIM was chosen, by typing or by hand */
 	uint64_t aim; /* the turn that is being answered; 0: all that are open */
-	struct desk_sending sending;
-	bool enter; /* what is being typed is to be sent when SENDING is through */
+	struct desk_sending sending[DESK_SENDING_MAX]; /* a line of the first is on its way */
+	size_t n_sending;
 };
 
 struct desk_model {
@@ -152,11 +160,11 @@ uint64_t desk_talk_target(const struct desk_talk *talk);
  * "all" if several are open. */
 void desk_talk_aim(struct desk_talk *talk, bool older);
 
-/* Takes what was typed for sending; it stays owned by TALK. Returns false when something is on its
- * way already, or memory is short. */
-bool desk_talk_take_input(struct desk_talk *talk);
+/* Takes what was typed for sending, behind what is on its way already; it stays owned by TALK.
+ * Returns false when too much is, or memory is short. */
+bool desk_talk_take_input(struct desk_talk *talk, uint64_t now);
 
-/* The next line of what is being sent: LENGTH bytes; NULL: all is through, and sending over. */
+/* The next line of what is being sent: LENGTH bytes; NULL: all is through. */
 const char *desk_talk_next_line(struct desk_talk *talk, size_t *ret_length);
 
 /*
@@ -166,9 +174,13 @@ const char *desk_talk_next_line(struct desk_talk *talk, size_t *ret_length);
  */
 char *desk_order(const char *line, size_t length, uint64_t *turn);
 
-/* The line that desk_talk_next_line() gave went through (OK), or was refused: then the rest comes
- * back into the input line, before what has been typed there meanwhile. */
+/* The line that desk_talk_next_line() gave went through (OK), or was refused: then it and all that
+ * was to follow come back into the input line, before what has been typed there meanwhile. */
 void desk_talk_sent(struct desk_talk *talk, bool ok);
+
+/* How many times something was sent that takes longer than DESK_MOMENT, with what is behind it;
+ * *RET_NEXT: when there may be more, USEC_NEVER if not. */
+size_t desk_model_late(const struct desk_model *model, uint64_t now, uint64_t *ret_next);
 
 /* The line INDEX or an older one that has NEEDLE in it; -1: none. */
 long desk_talk_search(const struct desk_talk *talk, size_t index, const char *needle,

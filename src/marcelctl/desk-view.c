@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/i18n.h"
 #include "marcelctl/desk-text.h"
 #include "marcelctl/desk.h"
@@ -295,15 +296,19 @@ static void draw_status(const struct desk *desk)
 {
 	const bool up = desk_link_is_up(desk->link);
 	const char *text = desk->status;
+	uint64_t next;
+	const size_t late = desk_model_late(&desk->model, clock_realtime(), &next);
 	char right[128];
+	char sending[128];
 	int wide;
 
 	(void)snprintf(right, sizeof(right), _("%zu waiting"), desk_model_waiting(&desk->model));
 	wide = (int)desk_columns(right, strlen(right)) + 2;
+	(void)snprintf(sending, sizeof(sending), _("marceld has not taken yet: %zu"), late);
 	if (!up)
 		text = _("marceld is gone, reconnecting");
 	else if (text[0] == '\0')
-		text = _("connected to marceld");
+		text = late > 0 ? sending : _("connected to marceld");
 	desk_view_look(desk->status[0] != '\0' || !up ? LOOK_TROUBLE : LOOK_BAR);
 	(void)mvhline(LINES - 3, 0, ' ', COLS);
 	(void)desk_view_string(LINES - 3, 1, COLS - wide - 1, text);

@@ -106,11 +106,12 @@ static int on_timer(sd_event_source *source, uint64_t now, void *context)
 	return 0;
 }
 
-/* Has the timer wake us when an age on the screen changes. */
+/* Has the timer wake us when an age on the screen changes, or a line takes long. */
 static void set_timer(struct desk *desk)
 {
 	const uint64_t now = clock_realtime();
 	uint64_t next = USEC_NEVER;
+	uint64_t late;
 	char age[32];
 
 	for (size_t i = 0; desk_view_shows_list(desk) && i < desk->model.count; i++) {
@@ -123,6 +124,8 @@ static void set_timer(struct desk *desk)
 		change = desk_age(age, sizeof(age), talk->waiting_since, now);
 		next = change < next ? change : next;
 	}
+	(void)desk_model_late(&desk->model, now, &late);
+	next = late < next ? late : next;
 	if (next != USEC_NEVER)
 		(void)sd_event_source_set_time(desk->timer, next);
 	(void)sd_event_source_set_enabled(desk->timer,

@@ -134,6 +134,30 @@ def test_two_answers_that_are_typed_at_once(house):
     assert re.search(r"S> #1 un\n.*S> #2 deux\n", said), said
 
 
+def test_lines_that_are_entered_while_marceld_takes_none(house):
+    peer = house.connect("one")
+    desk = house.desk()
+    desk.wait("C> #1 one")
+    house.daemon.signal(signal.SIGSTOP)
+    try:
+        desk.press("a", "a", "Enter", "b", "b", "Enter", "c", "c", "Enter", "d", "d")
+        desk.wait("marceld has not taken yet: 3").wait_input("S> dd")
+    finally:
+        house.daemon.signal(signal.SIGCONT)
+    peer.expect("aa\nbb\ncc\n")
+    desk.wait("connected to marceld", "S> cc").wait_input("S> dd")
+    assert not peer.has_data()
+
+
+def test_a_note_answers_nothing(house):
+    peer = house.connect("one")
+    desk = house.desk()
+    desk.wait("C> #1 one").type("/note he is in a hurry").press("Enter").wait_input("#1 S>")
+    desk.type("/note very much so").press("Enter").wait_input("#1 S>")
+    desk.wait("● ", "1 waiting").type("yes").press("Enter").wait("0 waiting").wait_input("S>")
+    peer.expect("yes\n")
+
+
 def test_somebody_else_was_faster(house):
     peer = house.connect("one")
     desk = house.desk()

@@ -298,15 +298,14 @@ static void the_oldest_open_turn_is_answered(void **state)
 	assert_int_equal(desk_talk_target(talk), 1);
 	/* While the first answer is on its way, the next one is for the next turn. */
 	assert_true(desk_edit_insert(&talk->input, "oui", 3));
-	assert_true(desk_talk_take_input(talk));
-	assert_int_equal(talk->sending.turn, 1);
+	assert_true(desk_talk_take_input(talk, NOW));
+	assert_int_equal(talk->sending[0].turn, 1);
 	assert_string_equal(desk_edit_text(&talk->input), "");
 	assert_string_equal(desk_talk_next_line(talk, &length), "oui");
 	assert_int_equal(length, 3);
 	assert_int_equal(desk_talk_target(talk), 2);
-	assert_false(desk_talk_take_input(talk));
 	desk_talk_sent(talk, true);
-	assert_null(talk->sending.text);
+	assert_int_equal(talk->n_sending, 0);
 	expect_open(talk, "2 ");
 	desk_model_done(&model);
 }
@@ -340,18 +339,111 @@ static void what_is_refused_comes_back(void **state)
 
 	(void)state;
 	assert_true(desk_edit_insert(&talk->input, "un\ndeux\ntrois", 13));
-	assert_true(desk_talk_take_input(talk));
+	assert_true(desk_talk_take_input(talk, NOW));
 	assert_non_null(desk_talk_next_line(talk, &length));
 	assert_int_equal(length, 2);
 	desk_talk_sent(talk, true);
 	/* Only the first line answers the turn. */
-	assert_int_equal(talk->sending.turn, 0);
+	assert_int_equal(talk->sending[0].turn, 0);
 	assert_memory_equal(desk_talk_next_line(talk, &length), "deux", 4);
 	assert_int_equal(length, 4);
 	assert_true(desk_edit_insert(&talk->input, "new", 3));
 	desk_talk_sent(talk, false);
 	assert_string_equal(desk_edit_text(&talk->input), "deux\ntrois\nnew");
-	assert_null(talk->sending.text);
+	assert_int_equal(talk->n_sending, 0);
+	desk_model_done(&model);
+}
+
+/* Types TEXT and presses Enter. */
+static void enter(struct desk_talk *talk, const char *text)
+{
+	assert_true(desk_edit_insert(&talk->input, text, strlen(text)));
+	assert_true(desk_talk_take_input(talk, NOW));
+}
+
+static void expect_next(struct desk_talk *talk, const char *wanted, uint64_t wanted_turn)
+{
+	size_t length = 0;
+	const char *line = desk_talk_next_line(talk, &length);
+
+	assert_non_null(line);
+	assert_int_equal(length, strlen(wanted));
+	assert_memory_equal(line, wanted, length);
+	assert_int_equal(talk->sending[0].turn, wanted_turn);
+}
+
+static void each_enter_takes_its_own_line(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+	uint64_t next;
+
+	(void)state;
+	(void)say(&model, 1, NOW, "C", 2, "deux");
+	enter(talk, "aa");
+	enter(talk, "bb");
+	enter(talk, "cc");
+	/* This was never entered. */
+	assert_true(desk_edit_insert(&talk->input, "dd", 2));
+	assert_int_equal(desk_model_late(&model, NOW, &next), 0);
+	assert_int_equal(next, NOW + DESK_MOMENT);
+	assert_int_equal(desk_model_late(&model, next, &next), 3);
+	assert_int_equal(next, USEC_NEVER);
+	expect_next(talk, "aa", 1);
+	desk_talk_sent(talk, true);
+	expect_next(talk, "bb", 2);
+	desk_talk_sent(talk, true);
+	expect_next(talk, "cc", 0);
+	assert_string_equal(desk_edit_text(&talk->input), "dd");
+	/* What follows a refused one comes back as well. */
+	enter(talk, "dd");
+	assert_true(desk_edit_insert(&talk->input, "ee", 2));
+	desk_talk_sent(talk, false);
+	assert_string_equal(desk_edit_text(&talk->input), "cc\ndddd\nee");
+	assert_int_equal(desk_model_late(&model, next, &next), 0);
+	desk_model_done(&model);
+}
+
+static void not_too_much_is_sent_at_once(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 0, 0);
+
+	(void)state;
+	for (size_t i = 0; i < DESK_SENDING_MAX; i++)
+		enter(talk, "x");
+	assert_true(desk_edit_insert(&talk->input, "y", 1));
+	assert_false(desk_talk_take_input(talk, NOW));
+	assert_string_equal(desk_edit_text(&talk->input), "y");
+	desk_talk_sent(talk, true);
+	assert_true(desk_talk_take_input(talk, NOW));
+	desk_model_done(&model);
+}
+
+static void other_orders_answer_nothing(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+
+	(void)state;
+	(void)say(&model, 1, NOW, "C", 2, "deux");
+	desk_talk_aim(talk, false);
+	enter(talk, "/note un");
+	assert_int_equal(desk_talk_target(talk), 2);
+	desk_talk_sent(talk, true);
+	expect_open(talk, "1 2 ");
+	assert_int_equal(desk_talk_target(talk), 2);
+	/* The turn is for the first line that says something. */
+	enter(talk, "/note deux\noui");
+	expect_next(talk, "/note deux", 2);
+	desk_talk_sent(talk, true);
+	expect_open(talk, "1 2 ");
+	expect_next(talk, "oui", 2);
+	desk_talk_sent(talk, true);
+	expect_open(talk, "1 ");
+	enter(talk, "//etc");
+	desk_talk_sent(talk, true);
+	expect_open(talk, "");
 	desk_model_done(&model);
 }
 
@@ -456,6 +548,9 @@ int main(void)
 		cmocka_unit_test(the_oldest_open_turn_is_answered),
 		cmocka_unit_test(another_turn_can_be_chosen),
 		cmocka_unit_test(what_is_refused_comes_back),
+		cmocka_unit_test(each_enter_takes_its_own_line),
+		cmocka_unit_test(not_too_much_is_sent_at_once),
+		cmocka_unit_test(other_orders_answer_nothing),
 		cmocka_unit_test(what_is_typed_and_what_is_sent),
 		cmocka_unit_test(drafts_are_found),
 		cmocka_unit_test(a_draft_is_edited),
