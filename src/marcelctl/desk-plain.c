@@ -1,9 +1,8 @@
 /*
  * One conversation after another; see desk-plain.h.
  *
- * libedit owns the loop while a line is typed and asks read_key() for each key. Whatever is waited
- * for, next() waits for keys and marceld's news alike; when the turn that is being answered is not
- * open any more, the line is broken off.
+ * What is typed belongs to the client who is there: it is said to him when it is entered, whether
+ * he waits for it or not, and what has not been read when he is gone is forgotten.
  */
 #include "marcelctl/desk-plain.h"
 
@@ -13,51 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-event.h>
 #include <unistd.h>
-#include <wchar.h>
-
-#include <histedit.h>
 
 #include "base/error.h"
 #include "base/i18n.h"
-#include "marcelctl/desk-link.h"
-#include "marcelctl/desk-model.h"
+#include "marcelctl/desk-plain-priv.h"
 #include "marcelctl/say.h"
 
-#define HISTORY_LINES 1000
-
-struct plain {
-	sd_event *event;
-	struct desk_model model;
-	struct desk_link *link;
-	uint64_t known;   /* conversations up to this number were there at the beginning */
-	uint64_t current; /* the one that is answered; 0: none */
-	uint64_t turn;    /* the one whose answer is being typed; 0: none */
-	size_t shown;     /* lines of the current one */
-	const char *prompt;
-
-	bool answered; /* by marceld, to what was sent */
-	int error;     /* the same: 0 or a negative errno */
-	char reason[256];
-
-	EditLine *edit; /* NULL: standard input is no terminal */
-	History *history;
-	mbstate_t key;
-	char bytes[8192]; /* of standard input, if it is no terminal */
-	size_t length;
-	bool ended; /* there is no more of it */
-	int failed; /* negative errno of our own */
-};
-
-enum next {
-	NEXT_NEWS,
-	NEXT_KEYS,
-	NEXT_FAILED,
-};
-
-/* Waits for the next thing: news, which are taken in, or, if KEYS, something to be read. */
-static enum next next(struct plain *plain, bool keys)
+enum next plain_next(struct plain *plain, bool keys)
 {
 	struct pollfd polled[] = {
 		{.fd = keys ? STDIN_FILENO : -1, .events = POLLIN},
@@ -84,148 +46,28 @@ static enum next next(struct plain *plain, bool keys)
 	return r < 0 ? NEXT_FAILED : NEXT_NEWS;
 }
 
-/* Whether the line that is being typed makes no sense any more. */
-static bool is_late(const struct plain *plain)
+/* Whether there is a line of the client's that has not been shown. */
+static bool says_something(const struct plain *plain, const struct desk_talk *talk)
+{
+	for (size_t i = plain->shown; i < talk->count; i++) {
+		if (talk->lines[i].who == 'C')
+			return true;
+	}
+	return false;
+}
+
+bool plain_is_late(const struct plain *plain)
 {
 	const struct desk_talk *talk;
 
 	if (plain->failed < 0)
 		return true;
-	if (plain->turn == 0)
+	if (plain->turn == 0 && !plain->unasked)
 		return false;
 	talk = desk_model_find(&plain->model, plain->current);
+	if (plain->unasked)
+		return talk == NULL || !desk_talk_held(talk) || says_something(plain, talk);
 	return talk == NULL || !desk_talk_is_open(talk, plain->turn);
-}
-
-/* libedit's way to a key. Returns 1, or 0 when there will be none. */
-static int read_key(EditLine *edit, wchar_t *ret_key)
-{
-	struct plain *plain = NULL;
-	wchar_t key;
-
-	(void)el_get(edit, EL_CLIENTDATA, &plain);
-	while (!is_late(plain)) {
-		size_t used;
-		ssize_t n;
-		char byte;
-
-		if (next(plain, true) != NEXT_KEYS)
-			continue;
-		n = read(STDIN_FILENO, &byte, 1);
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (n <= 0)
-			return 0;
-		/* Safe: the state is ours. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-		used = mbrtowc(&key, &byte, 1, &plain->key);
-		if (used == (size_t)-1)
-			memset(&plain->key, 0, sizeof(plain->key));
-		if (used == (size_t)-1 || used == (size_t)-2)
-			continue;
-		*ret_key = key;
-		return 1;
-	}
-	return 0;
-}
-
-static const char *prompt_of(EditLine *edit)
-{
-	struct plain *plain = NULL;
-
-	(void)el_get(edit, EL_CLIENTDATA, &plain);
-	return plain->prompt;
-}
-
-static int open_editor(struct plain *plain)
-{
-	HistEvent event;
-
-	plain->edit = el_init("marcelctl", stdin, stdout, stderr);
-	plain->history = history_init();
-	if (plain->edit == NULL || plain->history == NULL)
-		return -ENOMEM;
-	(void)history(plain->history, &event, H_SETSIZE, HISTORY_LINES);
-	(void)el_set(plain->edit, EL_CLIENTDATA, plain);
-	(void)el_set(plain->edit, EL_EDITOR, "emacs");
-	(void)el_set(plain->edit, EL_PROMPT, prompt_of);
-	(void)el_set(plain->edit, EL_SIGNAL, 1);
-	(void)el_set(plain->edit, EL_HIST, history, plain->history);
-	(void)el_set(plain->edit, EL_GETCFN, read_key);
-	(void)el_set(plain->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
-	(void)el_set(plain->edit, EL_BIND, "^I", "ed-insert", NULL);
-	(void)el_source(plain->edit, NULL);
-	return 0;
-}
-
-static char *type_line(struct plain *plain)
-{
-	HistEvent event;
-	const char *line;
-	int length = 0;
-
-	(void)el_set(plain->edit, EL_PREP_TERM, 1);
-	line = el_gets(plain->edit, &length);
-	(void)el_set(plain->edit, EL_PREP_TERM, 0);
-	if (is_late(plain) || line == NULL || length <= 0) {
-		(void)putchar('\n');
-		plain->ended = !is_late(plain);
-		return NULL;
-	}
-	if (line[0] != '\n')
-		(void)history(plain->history, &event, H_ENTER, line);
-	if (line[length - 1] == '\n')
-		length--;
-	return strndup(line, (size_t)length);
-}
-
-/* Takes LENGTH bytes as a line, of which USED are gone then. */
-static char *take_line(struct plain *plain, size_t length, size_t used)
-{
-	char *line = strndup(plain->bytes, length);
-
-	memmove(plain->bytes, plain->bytes + used, plain->length - used);
-	plain->length -= used;
-	if (line != NULL)
-		(void)puts(line);
-	return line;
-}
-
-static char *pipe_line(struct plain *plain)
-{
-	(void)fputs(plain->prompt, stdout);
-	while (!is_late(plain)) {
-		const char *end = memchr(plain->bytes, '\n', plain->length);
-		const size_t length = end != NULL ? (size_t)(end - plain->bytes) : plain->length;
-		ssize_t n;
-
-		if (end != NULL)
-			return take_line(plain, length, length + 1);
-		if (length > 0 && (plain->ended || length == sizeof(plain->bytes)))
-			return take_line(plain, length, length);
-		if (plain->ended)
-			break;
-		if (next(plain, true) != NEXT_KEYS)
-			continue;
-		n = read(STDIN_FILENO, plain->bytes + length, sizeof(plain->bytes) - length);
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		plain->ended = n <= 0;
-		plain->length += n > 0 ? (size_t)n : 0;
-	}
-	(void)putchar('\n');
-	return NULL;
-}
-
-/* Asks with PROMPT for a line, which the caller frees. NULL: input has ended, or it is late. */
-static char *ask(struct plain *plain, const char *prompt, uint64_t turn)
-{
-	char *line;
-
-	plain->prompt = prompt;
-	plain->turn = turn;
-	line = plain->edit != NULL ? type_line(plain) : pipe_line(plain);
-	plain->turn = 0;
-	return line;
 }
 
 /* A conversation to take up; 0: none. */
@@ -273,7 +115,7 @@ static void answer(struct plain *plain, uint64_t turn, const char *line)
 		say_error(_("refused: %s"), say_errno(-r));
 		return;
 	}
-	while (!plain->answered && next(plain, false) == NEXT_NEWS) {
+	while (!plain->answered && plain_next(plain, false) == NEXT_NEWS) {
 	}
 	if (plain->answered && plain->error < 0)
 		say_error(_("refused: %s"), plain->reason);
@@ -301,10 +143,10 @@ static void show_line(struct plain *plain, struct desk_talk *talk)
 		/* What ends the conversation waits for no answer, nor what only comes to wait when
 		 * an earlier message is answered. */
 		if (talk->waiting != turn) {
-			(void)next(plain, false);
+			(void)plain_next(plain, false);
 			continue;
 		}
-		reply = ask(plain, "S> ", turn);
+		reply = plain_ask(plain, "S> ", turn);
 		if (reply == NULL)
 			continue;
 		answer(plain, turn, reply);
@@ -314,6 +156,17 @@ static void show_line(struct plain *plain, struct desk_talk *talk)
 		    (plain->error == 0 || plain->error == -ESTALE))
 			desk_talk_answered(talk, turn);
 	}
+}
+
+/* Says what is entered while the client says nothing. */
+static void say_unasked(struct plain *plain)
+{
+	char *line = plain_listen(plain);
+
+	/* Who only presses Enter has nothing to say. */
+	if (line != NULL && line[0] != '\0')
+		answer(plain, 0, line);
+	free(line);
 }
 
 /* One conversation until its end. */
@@ -332,21 +185,33 @@ static void converse(struct plain *plain)
 			show_line(plain, talk);
 		else if (talk->ended || !desk_talk_held(talk))
 			break;
+		else if (plain->edit != NULL)
+			say_unasked(plain);
 		else
-			(void)next(plain, false);
+			(void)plain_next(plain, false);
 	}
 }
 
-/* Whether to go on with the next one. */
+/* Whether LINE is one of the letters that the question offers. */
+static bool is_choice(const char *line)
+{
+	return line[0] != '\0' && strchr("RrTt", line[0]) != NULL && line[1] == '\0';
+}
+
+/* Whether to go on with the next one. Who types is asked until he answers. */
 static bool goes_on(struct plain *plain)
 {
-	char *line;
+	char *line = NULL;
 	bool on;
 
 	if (plain->ended || plain->failed < 0)
 		return false;
 	(void)puts(_("Connection closed."));
-	line = ask(plain, _("<R>estart <T>erminate ? "), 0);
+	do {
+		free(line);
+		plain_discard(plain);
+		line = plain_ask(plain, _("<R>estart <T>erminate ? "), 0);
+	} while (plain->edit != NULL && line != NULL && !is_choice(line));
 	on = line != NULL && strcmp(line, "t") != 0 && strcmp(line, "T") != 0;
 	free(line);
 	return on;
@@ -359,7 +224,8 @@ static void run(struct plain *plain)
 		desk_model_tidy(&plain->model, 0);
 		(void)puts(_("Server ready, waiting for requests ..."));
 		while (plain->failed == 0 && (plain->current = choose(plain)) == 0)
-			(void)next(plain, false);
+			(void)plain_next(plain, false);
+		plain_discard(plain);
 		if (plain->current != 0)
 			converse(plain);
 	} while (goes_on(plain));
@@ -406,7 +272,7 @@ int desk_plain(const struct link_options *where)
 
 	r = sd_event_new(&plain.event);
 	if (r >= 0 && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
-		r = open_editor(&plain);
+		r = plain_open_editor(&plain);
 	if (r < 0) {
 		plain.failed = r;
 	} else {
@@ -417,10 +283,7 @@ int desk_plain(const struct link_options *where)
 			run(&plain);
 		}
 	}
-	if (plain.edit != NULL)
-		el_end(plain.edit);
-	if (plain.history != NULL)
-		history_end(plain.history);
+	plain_close_editor(&plain);
 	desk_link_free(plain.link);
 	(void)sd_event_unref(plain.event);
 	desk_model_done(&plain.model);

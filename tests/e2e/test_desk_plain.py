@@ -1,5 +1,7 @@
 """The desk as the first server was: one conversation after another, on a terminal and in a pipe."""
 
+import os
+import signal
 import subprocess
 
 import pytest
@@ -145,4 +147,36 @@ def test_on_a_terminal(house):
     desk.wait("C> three\nS>").type("yes").press("Enter")
     peer.expect("yes\n").send("fin\n").expect_end(FAREWELL).close()
     desk.wait("Connection closed.\n<R>estart").type("t").press("Enter")
+    desk.end()
+
+
+@needs_tmux
+def test_what_is_typed_ahead_is_for_nobody_else(house):
+    first, second = house.connect("one"), house.connect("two")
+    desk = house.desk("--plain")
+    desk.wait("C> one\nS>")
+    os.kill(desk.pid(), signal.SIGSTOP)
+    desk.type("R").press("Enter").type("secret").press("Enter").type("more").press("Enter")
+    first.send("fin\n").expect_end(FAREWELL).close()
+    os.kill(desk.pid(), signal.SIGCONT)
+    desk.wait("Connection closed.\n<R>estart").type("secret").press("Enter")
+    desk.wait("secret\n<R>estart").type("r").press("Enter").wait("C> two\nS>")
+    desk.type("yes").press("Enter")
+    second.expect("yes\n")
+
+
+@needs_tmux
+def test_what_is_typed_while_the_client_is_silent_is_for_him(house):
+    peer = house.connect("one")
+    desk = house.desk("--plain")
+    desk.wait("C> one\nS>").type("yes").press("Enter")
+    peer.expect("yes\n")
+    desk.press("Enter").type("and").wait("S> and").type(" more").press("Enter")
+    peer.expect("and more\n")
+    # What is half typed is there again behind what the client says meanwhile.
+    desk.type("half é").wait("S> half é")
+    peer.send("two\n")
+    desk.wait("S> half é\nC> two\nS> half é").type(" of it").press("Enter")
+    peer.expect("half é of it\n").send("fin\n").expect_end(FAREWELL).close()
+    desk.wait("C> fin\nConnection closed.\n<R>estart").press("C-d")
     desk.end()
