@@ -137,8 +137,7 @@ void desk_act_send(struct desk *desk)
 
 	if (talk == NULL)
 		return;
-	while (talk->input.length > 0 && talk->input.text[talk->input.length - 1] == '\n')
-		(void)desk_edit_set(&talk->input, talk->input.text, talk->input.length - 1);
+	desk_edit_trim(&talk->input);
 	if (talk->ended)
 		desk_say(desk, "%s", _("this conversation has ended"));
 	else if (!desk_talk_held(talk))
@@ -146,6 +145,8 @@ void desk_act_send(struct desk *desk)
 			 desk_talk_speaker(talk));
 	else if (talk->input.length == 0)
 		desk_act_ask(desk, ASK_EMPTY);
+	else if (talk->input.left_out > 0)
+		desk_act_ask(desk, ASK_CUT);
 	else if (strchr(talk->input.text, '\n') != NULL)
 		desk_act_ask(desk, ASK_LINES);
 	else
@@ -288,12 +289,17 @@ void desk_act_answer_key(struct desk *desk, wchar_t c)
 		join_lines(talk);
 	if (!yes && !joined)
 		return;
-	if (question == ASK_QUIT)
+	if (question == ASK_QUIT) {
 		desk->over = true;
-	else if (question == ASK_CLOSE)
+	} else if (question == ASK_CLOSE) {
 		order(desk, DESK_CLOSE, NULL);
-	else if (talk != NULL)
+	} else if (question == ASK_CUT && talk != NULL) {
+		/* There may be something else to ask. */
+		talk->input.left_out = 0;
+		desk_act_send(desk);
+	} else if (talk != NULL) {
 		submit(desk, talk);
+	}
 }
 
 void desk_act_complete(struct desk *desk)

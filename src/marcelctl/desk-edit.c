@@ -68,18 +68,20 @@ bool desk_edit_insert(struct desk_edit *edit, const char *text, size_t length)
 	size_t at = edit->cursor;
 	size_t added = 0;
 
-	if (!reserve(edit, edit->length + length))
+	if (!reserve(edit, edit->length + length)) {
+		edit->left_out += length;
 		return false;
+	}
 	memmove(edit->text + at + length, edit->text + at, edit->length - at);
 	for (size_t i = 0; i < length;) {
 		const size_t bytes = kept_bytes(text + i, length - i);
 
-		if (bytes > 0 && edit->length + added + bytes <= DESK_LINE_MAX) {
+		if (bytes > 0 && whole && edit->length + added + bytes <= DESK_LINE_MAX) {
 			memcpy(edit->text + at + added, text + i, bytes);
 			added += bytes;
 		} else if (bytes > 0) {
 			whole = false;
-			break;
+			edit->left_out++;
 		}
 		i += bytes > 0 ? bytes : 1;
 	}
@@ -97,12 +99,21 @@ bool desk_edit_set(struct desk_edit *edit, const char *text, size_t length)
 	memmove(edit->text, text, length);
 	edit->text[length] = '\0';
 	edit->length = edit->cursor = length;
+	edit->left_out = 0;
 	return true;
+}
+
+void desk_edit_trim(struct desk_edit *edit)
+{
+	while (edit->length > 0 && edit->text[edit->length - 1] == '\n')
+		edit->text[--edit->length] = '\0';
+	if (edit->cursor > edit->length)
+		edit->cursor = edit->length;
 }
 
 void desk_edit_clear(struct desk_edit *edit)
 {
-	edit->length = edit->cursor = edit->back = 0;
+	edit->length = edit->cursor = edit->back = edit->left_out = 0;
 	if (edit->text != NULL)
 		edit->text[0] = '\0';
 	free(edit->kept);
@@ -178,6 +189,8 @@ static bool erase(struct desk_edit *edit, size_t from, size_t to)
 	edit->length -= to - from;
 	edit->text[edit->length] = '\0';
 	edit->cursor = from;
+	if (edit->length == 0)
+		edit->left_out = 0;
 	return true;
 }
 

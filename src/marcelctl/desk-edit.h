@@ -18,7 +18,8 @@ struct desk_edit {
 	char *text; /* LENGTH bytes, ended by NUL; NULL: none */
 	size_t length;
 	size_t room;
-	size_t cursor; /* in bytes, always between characters */
+	size_t cursor;   /* in bytes, always between characters */
+	size_t left_out; /* characters that found no room since it was empty */
 
 	/* Going through the past: how far back (0: not), and the line that it began from. */
 	size_t back;
@@ -49,6 +50,9 @@ const char *desk_edit_text(const struct desk_edit *edit);
 /* Puts LENGTH bytes at TEXT in at the cursor; control characters but LF are left out, and so is
  * what would make the line too long (then it returns false, too). */
 bool desk_edit_insert(struct desk_edit *edit, const char *text, size_t length);
+
+/* Takes line ends away from the end. */
+void desk_edit_trim(struct desk_edit *edit);
 
 /* The text is TEXT, with the cursor behind it. */
 bool desk_edit_set(struct desk_edit *edit, const char *text, size_t length);

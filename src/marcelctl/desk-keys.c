@@ -70,8 +70,14 @@ static bool read_key(struct key *ret_key)
 	return true;
 }
 
+/* Tells what the line that is being typed has no room for. */
+static void tell_left_out(struct desk *desk, const struct desk_edit *edit)
+{
+	desk_say(desk, _("the line is full; characters left out: %zu"), edit->left_out);
+}
+
 /* Puts the character CODE into EDIT. */
-static bool insert(struct desk_edit *edit, wint_t code)
+static void insert(struct desk *desk, struct desk_edit *edit, wint_t code)
 {
 	const unsigned c = code;
 	char bytes[4];
@@ -91,7 +97,12 @@ static bool insert(struct desk_edit *edit, wint_t code)
 	}
 	if (c >= 0x80)
 		bytes[n++] = (char)(0x80 | (c & 0x3F));
-	return desk_edit_insert(edit, bytes, n);
+	if (desk_edit_insert(edit, bytes, n))
+		return;
+	tell_left_out(desk, edit);
+	/* Once for all that is pasted. */
+	if (!desk->pasting)
+		desk_view_bell();
 }
 
 /* Keys that edit. */
@@ -134,8 +145,7 @@ static const struct edit_key edit_keys[] = {
 static bool edit_by(struct desk *desk, struct desk_edit *edit, const struct key *key)
 {
 	if (!key->is_key && !key->alt && key->code >= L' ' && key->code != ERASE) {
-		if (!insert(edit, key->code))
-			desk_view_bell();
+		insert(desk, edit, key->code);
 		return true;
 	}
 	for (size_t i = 0; i < sizeof(edit_keys) / sizeof(edit_keys[0]); i++) {
@@ -360,7 +370,7 @@ static void paste_key(struct desk *desk, const struct key *key)
 	if (text.code == L'\t')
 		text.code = L' ';
 	if (is_enter(key))
-		(void)insert(&talk->input, L'\n');
+		insert(desk, &talk->input, L'\n');
 	else if (text.code >= L' ')
 		type_key(desk, &text);
 }
@@ -374,12 +384,24 @@ static void help_key(struct desk *desk, const struct key *key)
 		desk->help = false;
 }
 
+/* Something is pasted from here on, or was until now. */
+static void mark_paste(struct desk *desk, bool begins)
+{
+	const struct desk_talk *talk = desk_open_talk(desk);
+
+	desk->pasting = begins;
+	if (begins || talk == NULL || talk->input.left_out == 0)
+		return;
+	tell_left_out(desk, &talk->input);
+	desk_view_bell();
+}
+
 static void do_key(struct desk *desk, const struct key *key)
 {
 	desk->status[0] = '\0';
 	desk->changed = true;
 	if (key->is_key && (key->code == KEY_PASTE_BEGIN || key->code == KEY_PASTE_END)) {
-		desk->pasting = key->code == KEY_PASTE_BEGIN;
+		mark_paste(desk, key->code == KEY_PASTE_BEGIN);
 		return;
 	}
 	if (key->is_key && key->code == KEY_RESIZE)

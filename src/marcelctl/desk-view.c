@@ -338,6 +338,10 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 				       ? _("Send the draft? (y/n)")
 				       : _("Send an empty message? (y/n)"));
 		return;
+	case ASK_CUT:
+		(void)snprintf(prompt, size, _("%zu characters had no room; send the rest? (y/n) "),
+			       talk != NULL ? talk->input.left_out : 0);
+		return;
 	case ASK_LINES:
 		(void)snprintf(prompt, size, "%s ",
 			       _("Several lines: each a message, or joined? (y/j/n)"));

@@ -27,6 +27,7 @@ enum desk_question {
 	ASK_QUIT,   /* although something was typed */
 	ASK_CLOSE,  /* the open talk */
 	ASK_EMPTY,  /* an empty message? */
+	ASK_CUT,    /* although not all of it found room */
 	ASK_LINES,  /* several lines: several messages, or one? */
 	ASK_GIVE,   /* to whom? */
 	ASK_SEARCH, /* for what? */

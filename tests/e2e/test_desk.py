@@ -418,6 +418,17 @@ def test_what_is_pasted_is_not_sent(house):
     desk.wait("0 waiting")
 
 
+def test_what_is_pasted_and_finds_no_room_is_told(house):
+    peer = house.connect("one")
+    desk = house.desk()
+    desk.wait("C> #1 one").paste(4064 * "x" + "été").wait("line is full; characters left out: 3")
+    desk.press("Enter").wait("3 characters had no room; send the rest?").press("n")
+    desk.wait_gone("had no room").press("Enter").wait("had no room").press("y")
+    peer.expect(4064 * "x" + "\n").send("two\n")
+    desk.wait("C> #2 two").paste(4063 * "y" + "\n" + "z").press("C-u").type("yes").press("Enter")
+    peer.expect("yes\n")
+
+
 def test_quitting(house):
     house.connect("one")
     desk = house.desk()

@@ -221,6 +221,12 @@ static void a_line_is_no_longer_than_an_order(void **state)
 	assert_int_equal(edit.length, DESK_LINE_MAX - 1);
 	assert_true(desk_edit_insert(&edit, "e", 1));
 	assert_int_equal(edit.length, DESK_LINE_MAX);
+	assert_int_equal(edit.left_out, 1);
+	/* Until it is another line. */
+	assert_true(desk_edit_do(&edit, EDIT_ERASE_LEFT, &(struct desk_cut){.text = NULL}));
+	assert_int_equal(edit.left_out, 1);
+	desk_edit_clear(&edit);
+	assert_int_equal(edit.left_out, 0);
 	desk_edit_done(&edit);
 }
 
