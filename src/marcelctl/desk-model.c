@@ -1,4 +1,4 @@
-/* What the desk knows; see desk-model.h. */
+/* Which conversations the desk knows, and their order; see desk-model.h. */
 #include "marcelctl/desk-model.h"
 
 #include <stdio.h>
@@ -6,21 +6,15 @@
 #include <string.h>
 
 #include "base/i18n.h"
+#include "marcelctl/desk-model-priv.h"
 
 #define OPERATOR "fifo"
-
-static void free_lines(struct desk_talk *talk)
-{
-	for (size_t i = 0; i < talk->count; i++)
-		free(talk->lines[i].text);
-	free(talk->lines);
-}
 
 static void talk_free(struct desk_talk *talk)
 {
 	if (talk == NULL)
 		return;
-	free_lines(talk);
+	desk_talk_free_lines(talk);
 	free(talk->peer);
 	free(talk->listener);
 	free(talk->responder);
@@ -29,6 +23,7 @@ static void talk_free(struct desk_talk *talk)
 	for (size_t i = 0; i < talk->n_sending; i++)
 		free(talk->sending[i].text);
 	free(talk->draft);
+	free(talk->open);
 	desk_edit_done(&talk->input);
 	free(talk);
 }
@@ -134,62 +129,6 @@ static void set(char **text, const char *value)
 	*text = copy;
 }
 
-bool desk_talk_is_open(const struct desk_talk *talk, uint64_t turn)
-{
-	for (size_t i = 0; i < talk->n_open; i++) {
-		if (talk->open[i] == turn)
-			return true;
-	}
-	return false;
-}
-
-static void open_turn(struct desk_talk *talk, uint64_t turn)
-{
-	size_t at = talk->n_open;
-
-	if (desk_talk_is_open(talk, turn) || talk->n_open == DESK_OPEN_MAX)
-		return;
-	while (at > 0 && talk->open[at - 1] > turn)
-		at--;
-	memmove(talk->open + at + 1, talk->open + at, (talk->n_open - at) * sizeof(talk->open[0]));
-	talk->open[at] = turn;
-	talk->n_open++;
-}
-
-void desk_talk_answered(struct desk_talk *talk, uint64_t turn)
-{
-	for (size_t i = 0; i < talk->n_open; i++) {
-		if (talk->open[i] != turn)
-			continue;
-		talk->n_open--;
-		memmove(talk->open + i, talk->open + i + 1,
-			(talk->n_open - i) * sizeof(talk->open[0]));
-		return;
-	}
-}
-
-/* Turns below TURN are answered: it is the oldest that waits (0: none does). */
-static void set_waiting(struct desk_talk *talk, uint64_t turn, uint64_t since)
-{
-	size_t answered = 0;
-
-	if (turn == 0)
-		answered = talk->n_open;
-	while (answered < talk->n_open && talk->open[answered] < turn)
-		answered++;
-	talk->n_open -= answered;
-	memmove(talk->open, talk->open + answered, talk->n_open * sizeof(talk->open[0]));
-	if (turn != 0)
-		open_turn(talk, turn);
-	if (turn != talk->waiting) {
-		free(talk->draft);
-		talk->draft = NULL;
-	}
-	if (turn != talk->waiting)
-		talk->waiting_since = turn != 0 ? since : 0;
-	talk->waiting = turn;
-}
-
 void desk_model_list_begin(struct desk_model *model)
 {
 	for (size_t i = 0; i < model->count; i++)
@@ -205,7 +144,7 @@ struct desk_talk *desk_model_listed(struct desk_model *model,
 		return NULL;
 	if (talk->id[0] != '\0' && strcmp(talk->id, conversation->id) != 0) {
 		/* The host was started again: an old number, another conversation. */
-		free_lines(talk);
+		desk_talk_free_lines(talk);
 		talk->lines = NULL;
 		talk->count = talk->room = talk->bytes = talk->unread = talk->n_open = 0;
 		talk->waiting = 0;
@@ -219,7 +158,7 @@ struct desk_talk *desk_model_listed(struct desk_model *model,
 	set(&talk->suspended, conversation->suspended);
 	talk->opened = conversation->opened;
 	talk->listed = true;
-	set_waiting(talk, conversation->waiting, conversation->waiting_since);
+	desk_talk_set_waiting(talk, conversation->waiting, conversation->waiting_since);
 	talk->waiting_since = conversation->waiting_since;
 	return talk;
 }
@@ -233,7 +172,7 @@ static void end_talk(struct desk_talk *talk, uint64_t now, const char *reason)
 	(void)snprintf(text, sizeof(text), _("ended: %s"), reason);
 	desk_model_note(talk, now, text);
 	talk->ended = true;
-	set_waiting(talk, 0, 0);
+	desk_talk_set_waiting(talk, 0, 0);
 }
 
 void desk_model_list_end(struct desk_model *model, uint64_t now)
@@ -242,18 +181,6 @@ void desk_model_list_end(struct desk_model *model, uint64_t now)
 		if (!model->talks[i]->listed)
 			end_talk(model->talks[i], now, _("while marceld was away"));
 	}
-}
-
-/* When TURN was opened: as its message says, else now. */
-static uint64_t time_of(const struct desk_talk *talk, uint64_t turn, uint64_t now)
-{
-	for (size_t i = talk->count; i > 0; i--) {
-		const struct desk_line *line = &talk->lines[i - 1];
-
-		if (line->who == 'C' && line->turn == turn)
-			return line->time;
-	}
-	return now;
 }
 
 static void switched(struct desk_talk *talk, const char *responder, uint64_t now)
@@ -268,7 +195,7 @@ static void switched(struct desk_talk *talk, const char *responder, uint64_t now
 		       desk_talk_held(talk) ? _("an operator") : responder);
 	desk_model_note(talk, now, text);
 	if (!desk_talk_held(talk))
-		set_waiting(talk, 0, 0);
+		desk_talk_set_waiting(talk, 0, 0);
 }
 
 struct desk_talk *desk_model_event(struct desk_model *model, const struct link_event *event,
@@ -292,107 +219,13 @@ struct desk_talk *desk_model_event(struct desk_model *model, const struct link_e
 		set(&talk->suspended, "");
 		talk->opened = now;
 	} else if (strcmp(event->name, "Waiting") == 0) {
-		set_waiting(talk, event->turn, time_of(talk, event->turn, now));
+		desk_talk_set_waiting(talk, event->turn, desk_talk_time_of(talk, event->turn, now));
 	} else if (strcmp(event->name, "Switched") == 0) {
 		switched(talk, event->text, now);
 	} else if (strcmp(event->name, "Closed") == 0) {
 		end_talk(talk, now, event->text);
 	}
 	return talk;
-}
-
-static bool line_room(struct desk_talk *talk)
-{
-	const size_t room = talk->room > 0 ? 2 * talk->room : 16;
-	struct desk_line *more;
-
-	if (talk->count < talk->room)
-		return true;
-	more = realloc(talk->lines, room * sizeof(*more));
-	if (more == NULL)
-		return false;
-	talk->lines = more;
-	talk->room = room;
-	return true;
-}
-
-/* Gives up the oldest lines until the dialogue is within its bounds. */
-static void forget_lines(struct desk_talk *talk)
-{
-	size_t n = 0;
-
-	while (talk->count - n > 1 &&
-	       (talk->count - n > DESK_LINES_MAX || talk->bytes > DESK_BYTES_MAX)) {
-		talk->bytes -= strlen(talk->lines[n].text);
-		free(talk->lines[n].text);
-		n++;
-	}
-	if (n == 0)
-		return;
-	talk->count -= n;
-	memmove(talk->lines, talk->lines + n, talk->count * sizeof(talk->lines[0]));
-}
-
-/* Adds a line with a copy of TEXT; SORTED: where its time wants it. */
-static bool add_line(struct desk_talk *talk, const struct desk_line *line, const char *text,
-		     bool sorted)
-{
-	size_t at = talk->count;
-	char *copy;
-
-	if (!line_room(talk))
-		return false;
-	copy = strdup(text);
-	if (copy == NULL)
-		return false;
-	while (sorted && at > 0 && talk->lines[at - 1].time > line->time)
-		at--;
-	memmove(talk->lines + at + 1, talk->lines + at,
-		(talk->count - at) * sizeof(talk->lines[0]));
-	talk->lines[at] = *line;
-	talk->lines[at].text = copy;
-	talk->count++;
-	talk->bytes += strlen(copy);
-	forget_lines(talk);
-	return true;
-}
-
-static bool has_line(const struct desk_talk *talk, const struct desk_line *line, const char *text)
-{
-	for (size_t i = 0; i < talk->count; i++) {
-		const struct desk_line *other = &talk->lines[i];
-
-		if (other->time == line->time && other->who == line->who &&
-		    other->turn == line->turn && strcmp(other->text, text) == 0)
-			return true;
-	}
-	return false;
-}
-
-struct desk_talk *desk_model_said(struct desk_model *model, const struct link_event *event,
-				  bool past)
-{
-	struct desk_talk *talk = desk_model_find(model, event->number);
-	const struct desk_line line = {.time = event->time,
-				       .turn = event->turn,
-				       .who = event->direction[0]};
-
-	if (talk == NULL || has_line(talk, &line, event->text) ||
-	    !add_line(talk, &line, event->text, past))
-		return NULL;
-	if (line.who == 'C' && desk_talk_held(talk) &&
-	    (!past || (talk->waiting != 0 && line.turn >= talk->waiting)))
-		open_turn(talk, line.turn);
-	if (line.who == 'C' && !past)
-		talk->unread++;
-	return talk;
-}
-
-void desk_model_note(struct desk_talk *talk, uint64_t now, const char *text)
-{
-	const struct desk_line line = {.time = now, .who = '-'};
-
-	(void)add_line(talk, &line, text, false);
 }
 
 static int compare(const void *a, const void *b)

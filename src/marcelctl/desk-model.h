@@ -33,8 +33,8 @@ struct desk_line {
 #define DESK_LINES_MAX 2000
 #define DESK_BYTES_MAX ((size_t)256 * 1024)
 
-/* So many open turns of a talk are known by themselves. */
-#define DESK_OPEN_MAX 32
+/* So many open turns of a talk are known by themselves, as many as marceld knows. */
+#define DESK_OPEN_MAX 1024
 
 /* So many times Enter may be pressed in a talk before marceld has taken the first line. */
 #define DESK_SENDING_MAX 16
@@ -55,10 +55,11 @@ struct desk_talk {
 	char id[40];
 	char *peer, *listener, *responder, *speaker, *suspended;
 	uint64_t opened;
-	uint64_t waiting;             /* the oldest open turn; 0: none */
-	uint64_t waiting_since;       /* CLOCK_REALTIME microseconds */
-	uint64_t open[DESK_OPEN_MAX]; /* turns, rising */
+	uint64_t waiting;       /* the oldest open turn; 0: none */
+	uint64_t waiting_since; /* CLOCK_REALTIME microseconds */
+	uint64_t *open;         /* turns, rising */
 	size_t n_open;
+	size_t open_room;
 	uint64_t sought; /* the turn for whose draft somebody has looked */
 	char *draft;     /* of an answer to the oldest open turn, escaped; NULL: none */
 	bool ended;

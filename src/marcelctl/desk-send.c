@@ -1,5 +1,5 @@
 /*
- * Which turn a line answers, and the way of a line to marceld and, if it is refused, back; see
+ * The way of a line to marceld and, if it is refused, back; see
  * desk-model.h.
  *
  * Each Enter takes what is in the input line at that moment, with the turn that was offered for it,
@@ -12,52 +12,6 @@
 #include <string.h>
 
 #include "marcelctl/desk-model.h"
-
-/* Whether something that answers TURN is on its way. */
-static bool is_sending(const struct desk_talk *talk, uint64_t turn)
-{
-	for (size_t i = 0; i < talk->n_sending; i++) {
-		if (talk->sending[i].turn == turn)
-			return true;
-	}
-	return false;
-}
-
-uint64_t desk_talk_target(const struct desk_talk *talk)
-{
-	if (talk->aimed)
-		return talk->aim;
-	for (size_t i = 0; i < talk->n_open; i++) {
-		if (!is_sending(talk, talk->open[i]))
-			return talk->open[i];
-	}
-	return 0;
-}
-
-/* The place of TURN in the open turns; behind them for all, or for one that is not there. */
-static size_t place_of(const struct desk_talk *talk, uint64_t turn)
-{
-	size_t at = 0;
-
-	while (at < talk->n_open && talk->open[at] != turn)
-		at++;
-	return at;
-}
-
-void desk_talk_aim(struct desk_talk *talk, bool older)
-{
-	/* "All" has a place of its own where there are several. */
-	const size_t places = talk->n_open + (talk->n_open > 1);
-	size_t at = place_of(talk, desk_talk_target(talk));
-
-	if (places == 0) {
-		talk->aimed = false;
-		return;
-	}
-	at = (at + (older ? places - 1 : 1)) % places;
-	talk->aimed = true;
-	talk->aim = at < talk->n_open ? talk->open[at] : 0;
-}
 
 /* Whether a line begins with two marks, of which the second is meant. */
 static bool is_escaped(const char *line, size_t length)

@@ -1,4 +1,4 @@
-/* Ages, drafts and the search in one talk; see desk-model.h. */
+/* Ages and drafts; see desk-model.h. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/i18n.h"
 #include "marcelctl/desk-model.h"
-#include "marcelctl/desk-text.h"
 #include "marcelctl/transcript.h"
 
 uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now)
@@ -56,16 +55,4 @@ bool desk_talk_edit_draft(struct desk_talk *talk)
 		done = desk_edit_insert(&talk->input, text, (size_t)length);
 	free(text);
 	return done;
-}
-
-long desk_talk_search(const struct desk_talk *talk, size_t index, const char *needle,
-		      size_t needle_length)
-{
-	for (size_t i = index < talk->count ? index + 1 : talk->count; i > 0; i--) {
-		const char *text = talk->lines[i - 1].text;
-
-		if (desk_find(text, strlen(text), needle, needle_length) >= 0)
-			return (long)i - 1;
-	}
-	return -1;
 }

@@ -222,6 +222,28 @@ static void the_past_finds_its_place_once(void **state)
 	desk_model_done(&model);
 }
 
+static void as_many_turns_are_open_as_marceld_knows(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+
+	(void)state;
+	for (uint64_t turn = 2; turn <= DESK_OPEN_MAX + 2; turn++)
+		(void)say(&model, 1, NOW + turn, "C", turn, "x");
+	assert_int_equal(talk->n_open, DESK_OPEN_MAX);
+	assert_true(desk_talk_is_open(talk, 1));
+	assert_false(desk_talk_is_open(talk, 3));
+	assert_true(desk_talk_is_open(talk, 4));
+	assert_true(desk_talk_is_open(talk, DESK_OPEN_MAX + 2));
+	desk_talk_aim(talk, true);
+	assert_int_equal(desk_talk_target(talk), 0);
+	desk_talk_aim(talk, true);
+	assert_int_equal(desk_talk_target(talk), DESK_OPEN_MAX + 2);
+	tell(&model, "Waiting", 1, DESK_OPEN_MAX, NULL);
+	expect_open(talk, "1024 1025 1026 ");
+	desk_model_done(&model);
+}
+
 static void dialogues_are_bounded(void **state)
 {
 	struct desk_model model = {.talks = NULL};
@@ -542,6 +564,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_open_where_a_script_answers),
 		cmocka_unit_test(a_script_lets_an_operator_answer),
 		cmocka_unit_test(the_past_finds_its_place_once),
+		cmocka_unit_test(as_many_turns_are_open_as_marceld_knows),
 		cmocka_unit_test(dialogues_are_bounded),
 		cmocka_unit_test(what_lives_on_keeps_what_was_said_and_typed),
 		cmocka_unit_test(what_has_ended_goes_unless_it_is_looked_at),

@@ -1,0 +1,132 @@
+/* The dialogues, as far as the desk knows them; see desk-model.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "marcelctl/desk-model-priv.h"
+#include "marcelctl/desk-text.h"
+
+void desk_talk_free_lines(struct desk_talk *talk)
+{
+	for (size_t i = 0; i < talk->count; i++)
+		free(talk->lines[i].text);
+	free(talk->lines);
+	talk->lines = NULL;
+	talk->count = talk->room = talk->bytes = 0;
+}
+
+static bool line_room(struct desk_talk *talk)
+{
+	const size_t room = talk->room > 0 ? 2 * talk->room : 16;
+	struct desk_line *more;
+
+	if (talk->count < talk->room)
+		return true;
+	more = realloc(talk->lines, room * sizeof(*more));
+	if (more == NULL)
+		return false;
+	talk->lines = more;
+	talk->room = room;
+	return true;
+}
+
+/* Gives up the oldest lines until the dialogue is within its bounds. */
+static void forget_lines(struct desk_talk *talk)
+{
+	size_t n = 0;
+
+	while (talk->count - n > 1 &&
+	       (talk->count - n > DESK_LINES_MAX || talk->bytes > DESK_BYTES_MAX)) {
+		talk->bytes -= strlen(talk->lines[n].text);
+		free(talk->lines[n].text);
+		n++;
+	}
+	if (n == 0)
+		return;
+	talk->count -= n;
+	memmove(talk->lines, talk->lines + n, talk->count * sizeof(talk->lines[0]));
+}
+
+/* Adds a line with a copy of TEXT; SORTED: where its time wants it. */
+static bool add_line(struct desk_talk *talk, const struct desk_line *line, const char *text,
+		     bool sorted)
+{
+	size_t at = talk->count;
+	char *copy;
+
+	if (!line_room(talk))
+		return false;
+	copy = strdup(text);
+	if (copy == NULL)
+		return false;
+	while (sorted && at > 0 && talk->lines[at - 1].time > line->time)
+		at--;
+	memmove(talk->lines + at + 1, talk->lines + at,
+		(talk->count - at) * sizeof(talk->lines[0]));
+	talk->lines[at] = *line;
+	talk->lines[at].text = copy;
+	talk->count++;
+	talk->bytes += strlen(copy);
+	forget_lines(talk);
+	return true;
+}
+
+static bool has_line(const struct desk_talk *talk, const struct desk_line *line, const char *text)
+{
+	for (size_t i = 0; i < talk->count; i++) {
+		const struct desk_line *other = &talk->lines[i];
+
+		if (other->time == line->time && other->who == line->who &&
+		    other->turn == line->turn && strcmp(other->text, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct desk_talk *desk_model_said(struct desk_model *model, const struct link_event *event,
+				  bool past)
+{
+	struct desk_talk *talk = desk_model_find(model, event->number);
+	const struct desk_line line = {.time = event->time,
+				       .turn = event->turn,
+				       .who = event->direction[0]};
+
+	if (talk == NULL || has_line(talk, &line, event->text) ||
+	    !add_line(talk, &line, event->text, past))
+		return NULL;
+	if (line.who == 'C' && desk_talk_held(talk) &&
+	    (!past || (talk->waiting != 0 && line.turn >= talk->waiting)))
+		desk_talk_open_turn(talk, line.turn);
+	if (line.who == 'C' && !past)
+		talk->unread++;
+	return talk;
+}
+
+void desk_model_note(struct desk_talk *talk, uint64_t now, const char *text)
+{
+	const struct desk_line line = {.time = now, .who = '-'};
+
+	(void)add_line(talk, &line, text, false);
+}
+
+uint64_t desk_talk_time_of(const struct desk_talk *talk, uint64_t turn, uint64_t now)
+{
+	for (size_t i = talk->count; i > 0; i--) {
+		const struct desk_line *line = &talk->lines[i - 1];
+
+		if (line->who == 'C' && line->turn == turn)
+			return line->time;
+	}
+	return now;
+}
+
+long desk_talk_search(const struct desk_talk *talk, size_t index, const char *needle,
+		      size_t needle_length)
+{
+	for (size_t i = index < talk->count ? index + 1 : talk->count; i > 0; i--) {
+		const char *text = talk->lines[i - 1].text;
+
+		if (desk_find(text, strlen(text), needle, needle_length) >= 0)
+			return (long)i - 1;
+	}
+	return -1;
+}
