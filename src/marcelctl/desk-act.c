@@ -38,7 +38,7 @@ static void mark_read(struct desk *desk)
 	struct desk_talk *talk = desk_open_talk(desk);
 
 	if (talk != NULL && desk_view_shows_dialogue(desk))
-		talk->unread = 0;
+		desk_talk_read(talk);
 }
 
 void desk_act_open(struct desk *desk, uint64_t number)
@@ -333,6 +333,9 @@ void desk_act_news(struct desk *desk)
 {
 	struct desk_talk *talk;
 
+	desk->open = desk_model_moved(&desk->model, desk->open);
+	/* Before others are forgotten. */
+	mark_read(desk);
 	desk_model_tidy(&desk->model, desk->open);
 	talk = desk_open_talk(desk);
 	if (talk == NULL)

@@ -108,6 +108,35 @@ static void find_directory(struct desk_link *link)
 	sd_bus_error_free(&error);
 }
 
+static void on_past(void *context, const struct link_event *event)
+{
+	struct desk_link *link = context;
+
+	(void)desk_model_said(link->model, event, true);
+}
+
+static void told_nobody(void *context, const char *line)
+{
+	(void)context;
+	(void)line;
+}
+
+/* Gets the past of all that wait, which is read even if their clients leave. One that has left just
+ * now is no trouble. */
+static void get_waiting(struct desk_link *link)
+{
+	link_tell_fn *tell = link->link.tell;
+
+	link->link.tell = told_nobody;
+	for (size_t i = 0; i < link->model->count; i++) {
+		struct desk_talk *talk = link->model->talks[i];
+
+		if (talk->waiting != 0 && desk_talk_held(talk))
+			desk_link_past(link, talk);
+	}
+	link->link.tell = tell;
+}
+
 /* Fetches the list of conversations. Returns 0 or a negative errno. */
 static int fetch_list(struct desk_link *link)
 {
@@ -125,6 +154,7 @@ static int fetch_list(struct desk_link *link)
 	link_free_list(list, (size_t)n);
 	for (size_t i = 0; i < link->model->count; i++)
 		look_for_draft(link, link->model->talks[i]);
+	get_waiting(link);
 	return 0;
 }
 
@@ -265,13 +295,6 @@ void desk_link_tend(struct desk_link *link)
 		(void)fetch_list(link);
 		link->hooks->news(link->context);
 	}
-}
-
-static void on_past(void *context, const struct link_event *event)
-{
-	struct desk_link *link = context;
-
-	(void)desk_model_said(link->model, event, true);
 }
 
 void desk_link_past(struct desk_link *link, struct desk_talk *talk)

@@ -34,9 +34,14 @@ static const char *who_answers(const struct desk_talk *talk)
 /* The columns of the largest number. */
 static int number_columns(const struct desk_model *model)
 {
-	uint64_t number = model->talks[model->count - 1]->number;
+	uint64_t number = 0;
 	int columns = 1;
 
+	for (size_t i = 0; i < model->count; i++) {
+		const uint64_t other = desk_talk_number(model->talks[i]);
+
+		number = other > number ? other : number;
+	}
 	while (number > 9) {
 		number /= 10;
 		columns++;
@@ -83,7 +88,7 @@ static void draw_entry(const struct desk *desk, const struct desk_talk *talk, in
 	if (talk->unread > 0)
 		(void)mvaddnwstr(y, 1, L"●", 1);
 	x = 2 + number_columns(&desk->model);
-	(void)snprintf(number, sizeof(number), "%" PRIu64, talk->number);
+	(void)snprintf(number, sizeof(number), "%" PRIu64, desk_talk_number(talk));
 	(void)desk_view_string(y, x - (int)strlen(number), (int)strlen(number), number);
 	x++;
 	/* From the right: the age, who answers; the peer has the rest, and its end tells more. */

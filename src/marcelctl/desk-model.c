@@ -10,6 +10,9 @@
 
 #define OPERATOR "fifo"
 
+/* Numbers of conversations have so many bits; above them is what tells displaced ones apart. */
+#define NUMBER_BITS 48
+
 static void talk_free(struct desk_talk *talk)
 {
 	if (talk == NULL)
@@ -135,32 +138,42 @@ void desk_model_list_begin(struct desk_model *model)
 		model->talks[i]->listed = false;
 }
 
-struct desk_talk *desk_model_listed(struct desk_model *model,
-				    const struct link_conversation *conversation)
+/* Gives TALK, whose number is another one's now, a number of its own. */
+static void displace(struct desk_model *model, struct desk_talk *talk)
 {
-	struct desk_talk *talk = find_or_make(model, conversation->number);
+	const size_t at = place_of(model, talk->number);
 
-	if (talk == NULL)
-		return NULL;
-	if (talk->id[0] != '\0' && strcmp(talk->id, conversation->id) != 0) {
-		/* The host was started again: an old number, another conversation. */
-		desk_talk_free_lines(talk);
-		talk->lines = NULL;
-		talk->count = talk->room = talk->bytes = talk->unread = talk->n_open = 0;
-		talk->waiting = 0;
-		talk->ended = false;
+	talk->number += ++model->displaced << NUMBER_BITS;
+	talk->displaced = true;
+	/* The highest of all; those made last come last. */
+	memmove(model->talks + at, model->talks + at + 1,
+		(model->count - at - 1) * sizeof(struct desk_talk *));
+	model->talks[model->count - 1] = talk;
+}
+
+uint64_t desk_model_moved(struct desk_model *model, uint64_t number)
+{
+	uint64_t moved = number;
+
+	for (size_t i = 0; i < model->count; i++) {
+		struct desk_talk *talk = model->talks[i];
+
+		if (talk->displaced && desk_talk_number(talk) == number)
+			moved = talk->number;
+		talk->displaced = false;
 	}
-	(void)snprintf(talk->id, sizeof(talk->id), "%s", conversation->id);
-	set(&talk->peer, conversation->peer);
-	set(&talk->listener, conversation->listener);
-	set(&talk->responder, conversation->responder);
-	set(&talk->speaker, conversation->speaker);
-	set(&talk->suspended, conversation->suspended);
-	talk->opened = conversation->opened;
-	talk->listed = true;
-	desk_talk_set_waiting(talk, conversation->waiting, conversation->waiting_since);
-	talk->waiting_since = conversation->waiting_since;
-	return talk;
+	return moved;
+}
+
+uint64_t desk_talk_number(const struct desk_talk *talk)
+{
+	return talk->number & ((UINT64_C(1) << NUMBER_BITS) - 1);
+}
+
+void desk_talk_read(struct desk_talk *talk)
+{
+	talk->unread = 0;
+	talk->missed = false;
 }
 
 static void end_talk(struct desk_talk *talk, uint64_t now, const char *reason)
@@ -172,7 +185,48 @@ static void end_talk(struct desk_talk *talk, uint64_t now, const char *reason)
 	(void)snprintf(text, sizeof(text), _("ended: %s"), reason);
 	desk_model_note(talk, now, text);
 	talk->ended = true;
+	talk->missed = talk->waiting != 0 && talk->unread > 0;
 	desk_talk_set_waiting(talk, 0, 0);
+}
+
+/* Whether TALK is another conversation than the one that marceld calls so now. */
+static bool is_another(const struct desk_talk *talk, const struct link_conversation *conversation)
+{
+	/* Of one that a signal has told of, only an earlier beginning can be known. */
+	if (talk->id[0] == '\0')
+		return talk->ended || conversation->opened > talk->opened;
+	return strcmp(talk->id, conversation->id) != 0;
+}
+
+struct desk_talk *desk_model_listed(struct desk_model *model,
+				    const struct link_conversation *conversation)
+{
+	struct desk_talk *talk = desk_model_find(model, conversation->number);
+	bool is_new;
+
+	if (talk != NULL && is_another(talk, conversation)) {
+		end_talk(talk, conversation->opened, _("while marceld was away"));
+		displace(model, talk);
+		talk = NULL;
+	}
+	is_new = talk == NULL;
+	talk = find_or_make(model, conversation->number);
+	if (talk == NULL)
+		return NULL;
+	(void)snprintf(talk->id, sizeof(talk->id), "%s", conversation->id);
+	set(&talk->peer, conversation->peer);
+	set(&talk->listener, conversation->listener);
+	set(&talk->responder, conversation->responder);
+	set(&talk->speaker, conversation->speaker);
+	set(&talk->suspended, conversation->suspended);
+	talk->opened = conversation->opened;
+	talk->listed = true;
+	desk_talk_set_waiting(talk, conversation->waiting, conversation->waiting_since);
+	talk->waiting_since = conversation->waiting_since;
+	/* Nobody has looked there yet. */
+	if (is_new && conversation->waiting != 0 && desk_talk_held(talk))
+		talk->unread = 1;
+	return talk;
 }
 
 void desk_model_list_end(struct desk_model *model, uint64_t now)
@@ -207,8 +261,12 @@ struct desk_talk *desk_model_event(struct desk_model *model, const struct link_e
 		model->lost += event->number;
 		return NULL;
 	}
-	talk = strcmp(event->name, "Opened") == 0 ? find_or_make(model, event->number)
-						  : desk_model_find(model, event->number);
+	talk = desk_model_find(model, event->number);
+	if (strcmp(event->name, "Opened") == 0) {
+		if (talk != NULL && talk->ended)
+			displace(model, talk);
+		talk = find_or_make(model, event->number);
+	}
 	if (talk == NULL)
 		return NULL;
 	if (strcmp(event->name, "Opened") == 0) {
@@ -242,15 +300,30 @@ static int compare(const void *a, const void *b)
 	return one->number < two->number ? -1 : one->number > two->number;
 }
 
+/* Not more of those that nobody has looked at than there may be. */
+static void bound_missed(struct desk_model *model)
+{
+	size_t n = 0;
+
+	for (size_t i = model->count; i > 0; i--) {
+		struct desk_talk *talk = model->talks[i - 1];
+
+		n += talk->missed;
+		if (n > DESK_MISSED_MAX)
+			talk->missed = false;
+	}
+}
+
 void desk_model_tidy(struct desk_model *model, uint64_t keep)
 {
 	size_t n = 0;
 
+	bound_missed(model);
 	for (size_t i = 0; i < model->count; i++) {
 		struct desk_talk *talk = model->talks[i];
 
-		if (talk->ended && talk->number != keep && talk->input.length == 0 &&
-		    talk->n_sending == 0)
+		if (talk->ended && !talk->missed && talk->number != keep &&
+		    talk->input.length == 0 && talk->n_sending == 0)
 			talk_free(talk);
 		else
 			model->talks[n++] = talk;

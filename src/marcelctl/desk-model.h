@@ -3,7 +3,8 @@
  * not been read, and in which order all this is shown.
  *
  * It is fed with what marceld tells (desk-link.c) and asked by whoever draws. A list after a lost
- * connection is merged: a talk that lives on keeps its dialogue and what was being typed. Sizes are
+ * connection is merged: a talk that lives on keeps its dialogue and what was being typed, and so
+ * does one that has ended as long as somebody looks at it, or should. Sizes are
  * bounded: the oldest lines of a dialogue are given up. Pure; one thread. Where memory is short,
  * news are lost and nothing else: functions that make a talk return NULL then.
  *
@@ -29,6 +30,9 @@ struct desk_line {
 	char *text; /* escaped */
 };
 
+/* So many talks that ended unread are kept; the oldest are given up. */
+#define DESK_MISSED_MAX 100
+
 /* The dialogue of one talk is kept up to so many lines and bytes. */
 #define DESK_LINES_MAX 2000
 #define DESK_BYTES_MAX ((size_t)256 * 1024)
@@ -51,7 +55,7 @@ struct desk_sending {
 };
 
 struct desk_talk {
-	uint64_t number;
+	uint64_t number; /* as the model knows it; see desk_talk_number() */
 	char id[40];
 	char *peer, *listener, *responder, *speaker, *suspended;
 	uint64_t opened;
@@ -63,6 +67,8 @@ struct desk_talk {
 	uint64_t sought; /* the turn for whose draft somebody has looked */
 	char *draft;     /* of an answer to the oldest open turn, escaped; NULL: none */
 	bool ended;
+	bool missed;     /* it ended while it waited, and has not been looked at since */
+	bool displaced;  /* its number has become another one's; not asked for yet */
 	bool listed;     /* while a list is merged */
 	bool past_known; /* of this connection; or on its way */
 	bool was_open;   /* its dialogue has been looked at */
@@ -85,7 +91,8 @@ struct desk_model {
 	struct desk_talk **order; /* as they are shown */
 	size_t count;
 	size_t room;
-	uint64_t lost; /* signals that found no room */
+	uint64_t lost;      /* signals that found no room */
+	uint64_t displaced; /* talks whose numbers have become those of others */
 };
 
 void desk_model_done(struct desk_model *model);
@@ -114,8 +121,21 @@ struct desk_talk *desk_model_said(struct desk_model *model, const struct link_ev
 /* A line of the desk's own in TALK's dialogue. */
 void desk_model_note(struct desk_talk *talk, uint64_t now, const char *text);
 
-/* Sorts, and forgets talks that have ended, but for KEEP (0: none) and those where something was
- * typed. */
+/*
+ * marceld may begin to count anew (killed, and started by hand); then the number of a talk that has
+ * ended becomes that of another conversation, and the talk gets a number of its own. This is what
+ * the talk NUMBER, of before the last news, is now.
+ */
+uint64_t desk_model_moved(struct desk_model *model, uint64_t number);
+
+/* The number that people know. */
+uint64_t desk_talk_number(const struct desk_talk *talk);
+
+/* What the client said has been read. */
+void desk_talk_read(struct desk_talk *talk);
+
+/* Sorts, and forgets talks that have ended, but for KEEP (0: none), those where something was
+ * typed, and those that waited and were not looked at. */
 void desk_model_tidy(struct desk_model *model, uint64_t keep);
 
 /* Where TALK is in the order. */

@@ -241,6 +241,10 @@ static void news(void *context)
 {
 	struct plain *plain = context;
 
+	plain->current = desk_model_moved(&plain->model, plain->current);
+	/* Nobody looks back here. */
+	for (size_t i = 0; i < plain->model.count; i++)
+		desk_talk_read(plain->model.talks[i]);
 	desk_model_tidy(&plain->model, plain->current);
 }
 

@@ -248,8 +248,8 @@ static void draw_title(const struct desk_talk *talk, const struct desk_pane *pan
 				       talk->suspended);
 		else
 			(void)snprintf(who, sizeof(who), "%s", _("you answer"));
-		(void)snprintf(title, sizeof(title), "%" PRIu64 "  %s  %s  %s", talk->number,
-			       talk->peer, who, talk->listener);
+		(void)snprintf(title, sizeof(title), "%" PRIu64 "  %s  %s  %s",
+			       desk_talk_number(talk), talk->peer, who, talk->listener);
 	}
 	desk_view_bar(0, pane->x, (int)pane->columns, title);
 }

@@ -196,6 +196,22 @@ def test_the_client_ends(house):
     desk.press("M-2", "C-u", "M-1").wait_list(2)
 
 
+def test_who_leaves_unread_is_still_there(house):
+    house.connect("one")
+    peer, other = house.connect("two"), house.connect("three")
+    desk = house.desk()
+    desk.wait_list(1, 2, 3).wait("3 waiting")
+    peer.send("is anybody there?\n")
+    wait_until(lambda: "#2 is anybody" in (house.operator / "events").read_text(), "its message")
+    for one in (peer, other):
+        one.send("fin\n").expect_end(FAREWELL).close()
+    desk.wait("1 waiting").wait_list(1, 2, 3)
+    assert [line[1] for line in desk.lines()[1:4]] == [" ", "●", "●"]
+    desk.press("M-3").wait("C> #1 three", "-- ended").wait_list(1, 2, 3)
+    desk.press("M-2").wait("C> #1 two", "C> #2 is anybody there?").wait_list(1, 2)
+    desk.press("M-1").wait("C> #1 one").wait_list(1)
+
+
 def test_closing(house):
     peer = house.connect("one")
     desk = house.desk()
@@ -507,8 +523,11 @@ def test_marceld_is_gone_and_returns(house, marceld, tmp_path):
     desk.wait_input("#1 S> half")
     returned = House(marceld, tmp_path)
     desk.wait("connected to marceld", "while marceld was away").wait_input("S> half")
+    # What was shown stays as long as it is looked at.
     returned.connect("two")
-    desk.wait("1 waiting").press("Tab").wait("C> #1 two")
+    desk.wait("1 waiting", "C> #1 one").wait_input("S> half").press("Tab").wait("C> #1 two")
+    desk.press("M-2").wait("C> #1 one").press("C-u", "Tab").wait("C> #1 two")
+    desk.wait("Conversations: 1")
 
 
 def test_marceld_restarts_and_carries_on(manager):

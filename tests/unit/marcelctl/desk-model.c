@@ -1,4 +1,5 @@
 /* What the desk knows: order, open turns, dialogues, merging, and the way of a line. */
+#include <inttypes.h>
 #include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,7 +97,7 @@ static void expect_numbers(const uint64_t *numbers, size_t n, const char *wanted
 
 	assert_non_null(file);
 	for (size_t i = 0; i < n; i++)
-		(void)fprintf(file, "%d ", (int)numbers[i]);
+		(void)fprintf(file, "%" PRIu64 " ", numbers[i]);
 	assert_int_equal(fclose(file), 0);
 	assert_string_equal(seen, wanted);
 	free(seen);
@@ -214,7 +215,8 @@ static void the_past_finds_its_place_once(void **state)
 	assert_string_equal(talk->lines[1].text, "oui");
 	assert_string_equal(talk->lines[2].text, "deux");
 	assert_string_equal(talk->lines[3].text, "trois");
-	assert_int_equal(talk->unread, 1);
+	/* One that waited in the list, and one that came. */
+	assert_int_equal(talk->unread, 2);
 	expect_open(talk, "2 3 ");
 	assert_int_equal(desk_talk_search(talk, talk->count, "U", 1), 2);
 	assert_int_equal(desk_talk_search(talk, 1, "U", 1), 1);
@@ -278,6 +280,7 @@ static void what_lives_on_keeps_what_was_said_and_typed(void **state)
 	(void)add(&model, 1, "fifo", 1, NOW);
 	desk_model_list_end(&model, NOW);
 	assert_ptr_equal(desk_model_find(&model, 1), talk);
+	desk_talk_read(desk_model_find(&model, 2));
 	assert_int_equal(talk->count, 1);
 	assert_string_equal(desk_edit_text(&talk->input), "half");
 	assert_true(desk_model_find(&model, 2)->ended);
@@ -286,8 +289,39 @@ static void what_lives_on_keeps_what_was_said_and_typed(void **state)
 	desk_model_list_begin(&model);
 	other = listed(1, "fifo", 0, 0);
 	other.id[0] = 'f';
-	(void)desk_model_listed(&model, &other);
-	assert_int_equal(talk->count, 0);
+	assert_ptr_not_equal(desk_model_listed(&model, &other), talk);
+	assert_int_equal(desk_model_find(&model, 1)->count, 0);
+	/* What is looked at stays, with a line that tells its end. */
+	assert_ptr_equal(desk_model_find(&model, desk_model_moved(&model, 1)), talk);
+	assert_int_equal(desk_model_moved(&model, 1), 1);
+	assert_int_equal(desk_talk_number(talk), 1);
+	assert_int_equal(talk->count, 2);
+	assert_string_equal(talk->lines[1].text, "ended: while marceld was away");
+	assert_string_equal(desk_edit_text(&talk->input), "half");
+	desk_model_done(&model);
+}
+
+static void one_whose_list_was_never_seen_is_told_from_its_successor(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	const struct link_event opened = {.name = "Opened", .number = 1, .responder = "fifo"};
+	struct link_conversation same = listed(1, "fifo", 1, NOW);
+	struct desk_talk *talk = desk_model_event(&model, &opened, NOW + 5);
+
+	(void)state;
+	(void)say(&model, 1, NOW + 6, "C", 1, "un");
+	tell(&model, "Waiting", 1, 1, NULL);
+	/* It began a moment before its signal came. */
+	assert_ptr_equal(desk_model_listed(&model, &same), talk);
+	(void)memset(talk->id, 0, sizeof(talk->id));
+	same.opened = NOW + 7;
+	assert_ptr_not_equal(desk_model_listed(&model, &same), talk);
+	assert_true(talk->missed);
+	desk_model_list_begin(&model);
+	desk_model_list_end(&model, NOW + 8);
+	/* The next one is told by a signal. */
+	assert_false(desk_model_event(&model, &opened, NOW + 9)->ended);
+	expect_order(&model, "1 281474976710657 562949953421313 ");
 	desk_model_done(&model);
 }
 
@@ -305,7 +339,35 @@ static void what_has_ended_goes_unless_it_is_looked_at(void **state)
 	assert_int_equal(desk_model_waiting(&model), 0);
 	assert_string_equal(model.order[1]->lines[0].text, "ended: end-word");
 	assert_false(desk_talk_held(model.order[1]));
+	assert_true(model.order[1]->missed);
+	desk_talk_read(model.order[1]);
 	expect_order(&model, "2 ");
+	desk_model_done(&model);
+}
+
+static void who_left_unread_stays_until_looked_at(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+
+	(void)state;
+	(void)add(&model, 1, "fifo", 0, 0);
+	(void)add(&model, 2, "echo", 0, 0);
+	(void)say(&model, 1, NOW, "C", 1, "un");
+	(void)say(&model, 2, NOW, "C", 1, "un");
+	tell(&model, "Waiting", 1, 1, NULL);
+	tell(&model, "Closed", 1, 0, "peer-closed");
+	tell(&model, "Closed", 2, 0, "peer-closed");
+	/* Where a script answers nothing is missed. */
+	expect_order(&model, "1 ");
+	desk_talk_read(model.order[0]);
+	expect_order(&model, "");
+	for (uint64_t i = 1; i <= DESK_MISSED_MAX + 5; i++) {
+		(void)add(&model, i, "fifo", 1, NOW);
+		tell(&model, "Closed", i, 0, "peer-closed");
+	}
+	desk_model_tidy(&model, 0);
+	assert_int_equal(model.count, DESK_MISSED_MAX);
+	assert_null(desk_model_find(&model, 5));
 	desk_model_done(&model);
 }
 
@@ -567,7 +629,9 @@ int main(void)
 		cmocka_unit_test(as_many_turns_are_open_as_marceld_knows),
 		cmocka_unit_test(dialogues_are_bounded),
 		cmocka_unit_test(what_lives_on_keeps_what_was_said_and_typed),
+		cmocka_unit_test(one_whose_list_was_never_seen_is_told_from_its_successor),
 		cmocka_unit_test(what_has_ended_goes_unless_it_is_looked_at),
+		cmocka_unit_test(who_left_unread_stays_until_looked_at),
 		cmocka_unit_test(the_oldest_open_turn_is_answered),
 		cmocka_unit_test(another_turn_can_be_chosen),
 		cmocka_unit_test(what_is_refused_comes_back),
