@@ -72,7 +72,6 @@ static void draw_entry(const struct desk *desk, const struct desk_talk *talk, in
 	const char *peer = talk->peer;
 	char number[32];
 	char age[32] = "";
-	size_t cut;
 	int width;
 	int x;
 
@@ -91,7 +90,8 @@ static void draw_entry(const struct desk *desk, const struct desk_talk *talk, in
 	(void)snprintf(number, sizeof(number), "%" PRIu64, desk_talk_number(talk));
 	(void)desk_view_string(y, x - (int)strlen(number), (int)strlen(number), number);
 	x++;
-	/* From the right: the age, who answers; the peer has the rest, and its end tells more. */
+	/* From the right: the age, who answers; the peer has the rest. Its host tells more than its
+	 * port. */
 	(void)desk_view_string(y, columns - (int)strlen(age) - 1, (int)strlen(age), age);
 	(void)desk_view_string(y, columns - 11, 6, who_answers(talk));
 	width = columns - x - 12;
@@ -101,30 +101,61 @@ static void draw_entry(const struct desk *desk, const struct desk_talk *talk, in
 		draw_preview(talk, y, x + PEER_COLUMNS + 1, width - PEER_COLUMNS - 1);
 		width = PEER_COLUMNS;
 	}
-	cut = desk_fit_end(peer, strlen(peer), (unsigned)width);
-	if (cut > 0) {
-		cut = desk_fit_end(peer, strlen(peer), (unsigned)width - 1);
-		(void)mvaddnwstr(y, x++, L"…", 1);
-		width--;
+	if (desk_columns(peer, strlen(peer)) <= (unsigned)width) {
+		(void)desk_view_string(y, x, width, peer);
+		return;
 	}
-	(void)desk_view_string(y, x, width, peer + cut);
+	x += (int)desk_view_string(y, x, width - 1, peer);
+	(void)mvaddnwstr(y, x, L"…", 1);
+}
+
+/* Which talks are shown: the first ones, who wait longest; in the list, where one goes. */
+static void choose_top(struct desk *desk, size_t rows)
+{
+	const size_t count = desk->model.count;
+	const size_t place = desk_model_place(&desk->model, desk->open);
+
+	if (desk->focus != FOCUS_LIST)
+		desk->list_top = 0;
+	else if (place < desk->list_top)
+		desk->list_top = place;
+	else if (place >= desk->list_top + rows)
+		desk->list_top = place - rows + 1;
+	if (desk->list_top + rows > count)
+		desk->list_top = count > rows ? count - rows : 0;
+}
+
+/* How many talks there are, and how many of them above and below those that are shown. */
+static void draw_title(const struct desk *desk, size_t rows, int columns)
+{
+	const size_t count = desk->model.count;
+	const size_t above = desk->list_top;
+	const size_t below = count > above + rows ? count - above - rows : 0;
+	char title[128];
+	char up[32] = "";
+	char down[32] = "";
+	char hidden[64];
+
+	(void)snprintf(title, sizeof(title), _("Conversations: %zu"), count);
+	desk_view_bar(0, 0, columns, title);
+	if (above > 0)
+		(void)snprintf(up, sizeof(up), " ▲ %zu", above);
+	if (below > 0)
+		(void)snprintf(down, sizeof(down), " ▼ %zu", below);
+	(void)snprintf(hidden, sizeof(hidden), "%s%s ", up, down);
+	desk_view_look(LOOK_BAR);
+	(void)desk_view_string(0, columns - (int)desk_columns(hidden, strlen(hidden)), columns,
+			       hidden);
+	desk_view_look(LOOK_PLAIN);
 }
 
 void desk_list_draw(struct desk *desk, int columns)
 {
 	const struct desk_model *model = &desk->model;
 	const size_t rows = (size_t)LINES - 4;
-	const size_t place = desk_model_place(model, desk->open);
-	char title[128];
 
-	(void)snprintf(title, sizeof(title), _("Conversations: %zu"), model->count);
-	desk_view_bar(0, 0, columns, title);
-	if (place < desk->list_top)
-		desk->list_top = place;
-	if (place >= desk->list_top + rows)
-		desk->list_top = place - rows + 1;
-	if (desk->list_top + rows > model->count)
-		desk->list_top = model->count > rows ? model->count - rows : 0;
+	choose_top(desk, rows);
+	draw_title(desk, rows, columns);
 	for (size_t i = 0; i < rows && desk->list_top + i < model->count; i++)
 		draw_entry(desk, model->order[desk->list_top + i], (int)i + 1, columns);
 	desk_view_look(LOOK_NOTE);

@@ -358,12 +358,20 @@ uint64_t desk_model_next_waiting(const struct desk_model *model, uint64_t number
 	return 0;
 }
 
-size_t desk_model_waiting(const struct desk_model *model)
+size_t desk_model_waiting(const struct desk_model *model, uint64_t *ret_since)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < model->count; i++)
-		n += model->talks[i]->waiting != 0;
+	/* The order may be one of before the last news. */
+	for (size_t i = 0; i < model->count; i++) {
+		const struct desk_talk *talk = model->talks[i];
+
+		if (talk->waiting == 0)
+			continue;
+		if (ret_since != NULL && (n == 0 || talk->waiting_since < *ret_since))
+			*ret_since = talk->waiting_since;
+		n++;
+	}
 	return n;
 }
 

@@ -145,7 +145,8 @@ size_t desk_model_place(const struct desk_model *model, uint64_t number);
  * none but maybe itself. */
 uint64_t desk_model_next_waiting(const struct desk_model *model, uint64_t number, bool back);
 
-size_t desk_model_waiting(const struct desk_model *model);
+/* How many talks wait. *RET_SINCE, which may be NULL: since when the first of them has. */
+size_t desk_model_waiting(const struct desk_model *model, uint64_t *ret_since);
 
 /* Whether an operator answers there. */
 bool desk_talk_held(const struct desk_talk *talk);
@@ -154,10 +155,11 @@ bool desk_talk_held(const struct desk_talk *talk);
 const char *desk_talk_speaker(const struct desk_talk *talk);
 
 /*
- * How long something that began at SINCE has waited at NOW, as it is shown: "0m", "59m", "23h",
- * "9d" (4 bytes and the NUL are enough up to 999 days). Returns when this will change; all in
- * microseconds.
+ * How long something that began at SINCE has waited at NOW, as it is shown: "0s", "50s" (by tens),
+ * "59m", "23h", "9d" (4 bytes and the NUL are enough up to 999 days). Returns when this will
+ * change; all in microseconds.
  */
+#define DESK_AGE_STEP 10
 uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now);
 
 /* There is the draft of an answer to the oldest open turn. DRAFT becomes the talk's. */

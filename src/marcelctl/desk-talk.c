@@ -15,15 +15,19 @@ uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now)
 		uint64_t seconds;
 		uint64_t below; /* so many of them */
 		char letter;
-	} units[] = {{60, 60, 'm'}, {3600, 24, 'h'}, {86400, UINT64_MAX, 'd'}};
+	} units[] = {{1, 60, 's'}, {60, 60, 'm'}, {3600, 24, 'h'}, {86400, UINT64_MAX, 'd'}};
 	/* The clock may have been set back. */
 	const uint64_t age = now > since ? now - since : 0;
 	size_t unit = 0;
 	uint64_t length = units[0].seconds * USEC_PER_SEC;
+	uint64_t steps;
 
 	while (age / length >= units[unit].below)
 		length = units[++unit].seconds * USEC_PER_SEC;
-	(void)snprintf(buffer, size, "%" PRIu64 "%c", age / length, units[unit].letter);
+	/* Seconds by tens: who reads them shall not be woken for each. */
+	steps = unit == 0 ? DESK_AGE_STEP : 1;
+	length *= steps;
+	(void)snprintf(buffer, size, "%" PRIu64 "%c", age / length * steps, units[unit].letter);
 	return since + (age / length + 1) * length;
 }
 

@@ -292,6 +292,21 @@ static void draw_help(size_t top)
 	}
 }
 
+/* How many wait; and, where there is room, how long the first of them has. */
+static void make_waiting(const struct desk *desk, char *text, size_t size)
+{
+	uint64_t since;
+	const size_t waiting = desk_model_waiting(&desk->model, &since);
+	char age[32];
+
+	if (waiting == 0 || COLS < TWO_PANES) {
+		(void)snprintf(text, size, _("%zu waiting"), waiting);
+		return;
+	}
+	(void)desk_age(age, sizeof(age), since, clock_realtime());
+	(void)snprintf(text, size, _("%zu waiting, longest %s"), waiting, age);
+}
+
 static void draw_status(const struct desk *desk)
 {
 	const bool up = desk_link_is_up(desk->link);
@@ -302,7 +317,7 @@ static void draw_status(const struct desk *desk)
 	char sending[128];
 	int wide;
 
-	(void)snprintf(right, sizeof(right), _("%zu waiting"), desk_model_waiting(&desk->model));
+	make_waiting(desk, right, sizeof(right));
 	wide = (int)desk_columns(right, strlen(right)) + 2;
 	(void)snprintf(sending, sizeof(sending), _("marceld has not taken yet: %zu"), late);
 	if (!up)

@@ -101,14 +101,16 @@ static int on_timer(sd_event_source *source, uint64_t now, void *context)
 	struct desk *desk = context;
 
 	(void)source;
-	(void)now;
+	desk->woken = now;
 	desk->changed = true;
 	return 0;
 }
 
-/* Has the timer wake us when an age on the screen changes, or a line takes long. */
+/* Has the timer wake us when an age on the screen changes, but not more often than one of them does
+ * by itself; or when a line takes long. */
 static void set_timer(struct desk *desk)
 {
+	const uint64_t pause = desk->woken + DESK_AGE_STEP * USEC_PER_SEC;
 	const uint64_t now = clock_realtime();
 	uint64_t next = USEC_NEVER;
 	uint64_t late;
@@ -124,6 +126,8 @@ static void set_timer(struct desk *desk)
 		change = desk_age(age, sizeof(age), talk->waiting_since, now);
 		next = change < next ? change : next;
 	}
+	if (next < pause)
+		next = pause;
 	(void)desk_model_late(&desk->model, now, &late);
 	next = late < next ? late : next;
 	if (next != USEC_NEVER)

@@ -35,7 +35,8 @@ enum desk_question {
 
 struct desk {
 	sd_event *event;
-	sd_event_source *timer; /* an age changes */
+	sd_event_source *timer; /* an age changes, or a line takes long */
+	uint64_t woken;         /* when it did; CLOCK_REALTIME microseconds */
 	struct desk_model model;
 	struct desk_link *link;
 

@@ -407,6 +407,25 @@ def test_colours(house):
     assert "\x1b[33m" in desk.text("-e")
 
 
+def test_more_conversations_than_rows(house):
+    for i in range(9):
+        house.connect(f"text {i + 1}")
+    desk = house.desk(columns=80, rows=10)
+    desk.wait_list(*range(1, 7)).wait_title("Conversations: 9", "▼ 3").wait("9 waiting, longest 0s")
+    # Who waits longest stays in sight, whoever is open.
+    desk.press("M-8").wait("C> #1 text 8").wait_list(*range(1, 7))
+    desk.press("Escape").wait_list(*range(3, 9)).wait_title("▲ 2 ▼ 1")
+    desk.press("End").wait_list(*range(4, 10)).wait_title("▲ 3").press("Escape")
+    desk.wait_list(*range(1, 7)).wait_title("▼ 3")
+
+
+def test_the_host_is_shown_before_the_port(house):
+    peer = house.connect("one")
+    desk = house.desk(columns=62)
+    desk.wait("C> #1 one").wait("1 127.0.0.…")
+    desk.resize(80, 24).wait(f"1 {peer.address()[:14]}")
+
+
 # Keys.
 
 

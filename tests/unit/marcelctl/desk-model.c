@@ -122,6 +122,7 @@ static void expect_open(const struct desk_talk *talk, const char *wanted)
 static void who_waits_longest_is_first(void **state)
 {
 	struct desk_model model = {.talks = NULL};
+	uint64_t since;
 
 	(void)state;
 	(void)add(&model, 5, "fifo", 0, 0);
@@ -129,7 +130,8 @@ static void who_waits_longest_is_first(void **state)
 	(void)add(&model, 4, "fifo", 1, NOW - 2 * MINUTE);
 	(void)add(&model, 1, "echo", 0, 0);
 	expect_order(&model, "4 3 1 5 ");
-	assert_int_equal(desk_model_waiting(&model), 2);
+	assert_int_equal(desk_model_waiting(&model, &since), 2);
+	assert_int_equal(since, NOW - 2 * MINUTE);
 	assert_int_equal(desk_model_next_waiting(&model, 1, false), 4);
 	assert_int_equal(desk_model_next_waiting(&model, 4, false), 3);
 	assert_int_equal(desk_model_next_waiting(&model, 3, false), 4);
@@ -336,7 +338,7 @@ static void what_has_ended_goes_unless_it_is_looked_at(void **state)
 	desk_model_tidy(&model, 1);
 	assert_int_equal(model.count, 2);
 	assert_int_equal(model.order[1]->number, 1);
-	assert_int_equal(desk_model_waiting(&model), 0);
+	assert_int_equal(desk_model_waiting(&model, NULL), 0);
 	assert_string_equal(model.order[1]->lines[0].text, "ended: end-word");
 	assert_false(desk_talk_held(model.order[1]));
 	assert_true(model.order[1]->missed);
@@ -602,9 +604,12 @@ static void ages(void **state)
 	char text[16];
 
 	(void)state;
-	assert_int_equal(desk_age(text, sizeof(text), NOW, NOW), NOW + MINUTE);
-	assert_string_equal(text, "0m");
+	assert_int_equal(desk_age(text, sizeof(text), NOW, NOW), NOW + 10 * USEC_PER_SEC);
+	assert_string_equal(text, "0s");
+	(void)desk_age(text, sizeof(text), NOW, NOW + 39 * USEC_PER_SEC);
+	assert_string_equal(text, "30s");
 	assert_int_equal(desk_age(text, sizeof(text), NOW, NOW + MINUTE - 1), NOW + MINUTE);
+	assert_string_equal(text, "50s");
 	assert_int_equal(desk_age(text, sizeof(text), NOW, NOW + MINUTE), NOW + 2 * MINUTE);
 	assert_string_equal(text, "1m");
 	(void)desk_age(text, sizeof(text), NOW, NOW + 59 * MINUTE);
@@ -615,7 +620,7 @@ static void ages(void **state)
 	assert_string_equal(text, "1d");
 	/* A clock that was set back. */
 	(void)desk_age(text, sizeof(text), NOW, NOW - MINUTE);
-	assert_string_equal(text, "0m");
+	assert_string_equal(text, "0s");
 }
 
 int main(void)
