@@ -245,6 +245,18 @@ static void search(struct desk *desk)
 	desk->scrolled = rows > pane.rows / 2 ? rows - pane.rows / 2 : 0;
 }
 
+/* Gives the open talk to the heir; unless SURE, not before it is known that a message that waits
+ * there will not be answered. */
+static void give(struct desk *desk, bool sure)
+{
+	const struct desk_talk *talk = desk_open_talk(desk);
+
+	if (!sure && talk != NULL && talk->waiting != 0)
+		desk_act_ask(desk, ASK_GIVE_OPEN);
+	else
+		order(desk, DESK_GIVE, desk->heir);
+}
+
 void desk_act_answer(struct desk *desk)
 {
 	const enum desk_question question = desk->question;
@@ -254,7 +266,10 @@ void desk_act_answer(struct desk *desk)
 	if (text == NULL)
 		return;
 	if (question == ASK_GIVE && text[0] != '\0') {
-		order(desk, DESK_GIVE, text);
+		free(desk->heir);
+		desk->heir = text;
+		text = NULL;
+		give(desk, false);
 	} else if (question == ASK_SEARCH) {
 		if (text[0] != '\0' && (desk->wanted == NULL || strcmp(text, desk->wanted) != 0)) {
 			free(desk->wanted);
@@ -276,13 +291,18 @@ static void join_lines(struct desk_talk *talk)
 	}
 }
 
+static bool is_one_of(wchar_t c, const wchar_t *letters)
+{
+	return c != L'\0' && wcschr(letters, c) != NULL;
+}
+
 void desk_act_answer_key(struct desk *desk, wchar_t c)
 {
 	struct desk_talk *talk = desk_open_talk(desk);
 	const enum desk_question question = desk->question;
-	/* French people say o. */
-	const bool yes = c == L'y' || c == L'Y' || c == L'o' || c == L'O';
-	const bool joined = question == ASK_LINES && (c == L'j' || c == L'J');
+	/* French people say oui, and plusieurs. */
+	const bool yes = is_one_of(c, question == ASK_LINES ? L"sSpP" : L"yYoO");
+	const bool joined = question == ASK_LINES && is_one_of(c, L"jJ");
 
 	desk_act_cancel(desk);
 	if (joined && talk != NULL)
@@ -293,6 +313,8 @@ void desk_act_answer_key(struct desk *desk, wchar_t c)
 		desk->over = true;
 	} else if (question == ASK_CLOSE) {
 		order(desk, DESK_CLOSE, NULL);
+	} else if (question == ASK_GIVE_OPEN) {
+		give(desk, true);
 	} else if (question == ASK_CUT && talk != NULL) {
 		/* There may be something else to ask. */
 		talk->input.left_out = 0;
@@ -304,16 +326,27 @@ void desk_act_answer_key(struct desk *desk, wchar_t c)
 
 void desk_act_complete(struct desk *desk)
 {
+	const struct desk_talk *talk = desk_open_talk(desk);
 	char *const *names = desk_link_responders(desk->link);
 	const char *text = desk_edit_text(&desk->answer);
-	size_t at = 0;
+	size_t n = 0;
+	size_t at;
 
-	if (desk->question != ASK_GIVE || names[0] == NULL)
+	if (desk->question != ASK_GIVE || talk == NULL)
 		return;
-	while (names[at] != NULL && strcmp(names[at], text) != 0)
-		at++;
-	at = names[at] == NULL || names[at + 1] == NULL ? 0 : at + 1;
-	(void)desk_edit_set(&desk->answer, names[at], strlen(names[at]));
+	while (names[n] != NULL)
+		n++;
+	for (at = 0; at < n && strcmp(names[at], text) != 0; at++) {
+	}
+	/* The next one; who answers already is refused. */
+	for (size_t i = 1; i <= n; i++) {
+		const char *name = names[(at < n ? at + i : i - 1) % n];
+
+		if (strcmp(name, desk_talk_speaker(talk)) == 0)
+			continue;
+		(void)desk_edit_set(&desk->answer, name, strlen(name));
+		return;
+	}
 }
 
 void desk_act_quit(struct desk *desk)

@@ -179,6 +179,9 @@ void desk_talk_answered(struct desk_talk *talk, uint64_t turn);
  */
 uint64_t desk_talk_target(const struct desk_talk *talk);
 
+/* Whether the turn that the line was begun for has been answered meanwhile. */
+bool desk_talk_is_late(const struct desk_talk *talk);
+
 /* Chooses another turn to answer: the next newer one (or older, if OLDER); behind the newest comes
  * "all" if several are open. */
 void desk_talk_aim(struct desk_talk *talk, bool older);

@@ -29,6 +29,19 @@ static bool turn_room(struct desk_talk *talk)
 	return true;
 }
 
+/* The turn that was chosen has been answered: with nothing typed for it, the choice is over. What
+ * has been typed stays an answer to what its writer saw. */
+static void forget_aim(struct desk_talk *talk)
+{
+	if (talk->input.length == 0 && desk_talk_is_late(talk))
+		talk->aimed = false;
+}
+
+bool desk_talk_is_late(const struct desk_talk *talk)
+{
+	return talk->aimed && talk->aim != 0 && !desk_talk_is_open(talk, talk->aim);
+}
+
 /* The open turn number AT is not known any more. */
 static void forget_turn(struct desk_talk *talk, size_t at)
 {
@@ -59,6 +72,7 @@ void desk_talk_answered(struct desk_talk *talk, uint64_t turn)
 		if (talk->open[i] != turn)
 			continue;
 		forget_turn(talk, i);
+		forget_aim(talk);
 		return;
 	}
 }
@@ -82,6 +96,7 @@ void desk_talk_set_waiting(struct desk_talk *talk, uint64_t turn, uint64_t since
 		talk->waiting_since = turn != 0 ? since : 0;
 	}
 	talk->waiting = turn;
+	forget_aim(talk);
 }
 
 /* Whether something that answers TURN is on its way. */

@@ -358,11 +358,15 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 			       talk != NULL ? talk->input.left_out : 0);
 		return;
 	case ASK_LINES:
-		(void)snprintf(prompt, size, "%s ",
-			       _("Several lines: each a message, or joined? (y/j/n)"));
+		(void)snprintf(prompt, size, "%s ", _("Several lines: send them how? (s/j/n)"));
 		return;
 	case ASK_GIVE:
 		(void)snprintf(prompt, size, "%s ", _("Give to:"));
+		return;
+	case ASK_GIVE_OPEN:
+		(void)snprintf(prompt, size,
+			       _("#%" PRIu64 " is not answered; give all the same? (y/n) "),
+			       talk != NULL ? talk->waiting : 0);
 		return;
 	case ASK_SEARCH:
 		(void)snprintf(prompt, size, "%s ", _("Search:"));
@@ -374,7 +378,9 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 	if (talk == NULL)
 		return;
 	target = desk_talk_target(talk);
-	if (target != 0)
+	if (desk_talk_is_late(talk))
+		(void)snprintf(prompt, size, _("#%" PRIu64 " is answered: "), target);
+	else if (target != 0)
 		(void)snprintf(prompt, size, "#%" PRIu64 " S> ", target);
 	else if (talk->aimed && talk->n_open > 1)
 		(void)snprintf(prompt, size, "#%" PRIu64 "-%" PRIu64 " S> ", talk->open[0],
@@ -436,6 +442,17 @@ static void draw_input(const struct desk *desk, const struct desk_talk *talk, in
 	}
 }
 
+/* What answers the question. */
+static const char *keys_of(const struct desk *desk)
+{
+	if (desk_act_wants_text(desk))
+		return desk->question == ASK_GIVE ? _("Enter: go  Tab: another one  Esc: leave it")
+						  : _("Enter: go  Esc: leave it");
+	if (desk->question == ASK_LINES)
+		return _("s: a message each  j: joined into one  n, Esc: no");
+	return _("y: yes  n, Esc: no");
+}
+
 static void draw_keys(const struct desk *desk, const struct desk_talk *talk)
 {
 	const char *text = _("F1 help  Tab next  Esc list  ^T take  ^G give  ^X close  ^F search  "
@@ -444,8 +461,7 @@ static void draw_keys(const struct desk *desk, const struct desk_talk *talk)
 	if (desk->help)
 		text = _("PgDn: more  any other key: back");
 	else if (desk->question != ASK_NOTHING)
-		text = desk->question >= ASK_GIVE ? _("Enter: go  Esc: leave it")
-						  : _("y: yes  n, Esc: no");
+		text = keys_of(desk);
 	else if (desk->focus == FOCUS_LIST)
 		text = _("Enter open  Tab next waiting  ? help  / search  q quit");
 	else if (talk != NULL && talk->n_open > 1)

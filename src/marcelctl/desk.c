@@ -238,6 +238,7 @@ static void desk_done(struct desk *desk)
 	desk_edit_done(&desk->answer);
 	desk_cut_done(&desk->cut);
 	desk_history_done(&desk->history);
+	free(desk->heir);
 	free(desk->wanted);
 }
 

@@ -24,13 +24,14 @@ enum desk_focus {
 /* What is being asked in the place of the input line. */
 enum desk_question {
 	ASK_NOTHING,
-	ASK_QUIT,   /* although something was typed */
-	ASK_CLOSE,  /* the open talk */
-	ASK_EMPTY,  /* an empty message? */
-	ASK_CUT,    /* although not all of it found room */
-	ASK_LINES,  /* several lines: several messages, or one? */
-	ASK_GIVE,   /* to whom? */
-	ASK_SEARCH, /* for what? */
+	ASK_QUIT,      /* although something was typed */
+	ASK_CLOSE,     /* the open talk */
+	ASK_EMPTY,     /* an empty message? */
+	ASK_CUT,       /* although not all of it found room */
+	ASK_LINES,     /* several lines: several messages, or one? */
+	ASK_GIVE_OPEN, /* although a message has not been answered */
+	ASK_GIVE,      /* to whom? */
+	ASK_SEARCH,    /* for what? */
 };
 
 struct desk {
@@ -44,6 +45,7 @@ struct desk {
 	enum desk_focus focus;
 	enum desk_question question;
 	struct desk_edit answer; /* to the question */
+	char *heir;              /* to whom to give if the question is answered by yes; or NULL */
 	char *wanted;            /* what was searched last; NULL: nothing */
 	long found;              /* the line where it was found, -1: nowhere */
 	struct desk_cut cut;

@@ -164,7 +164,7 @@ def test_somebody_else_was_faster(house):
     desk.wait("C> #1 one").type("too late").wait_input("#1 S> too late")
     house.ctl("say", "--turn", "1", "1", "faster")
     peer.expect("faster\n")
-    desk.wait("S> faster", "0 waiting").wait_input("#1 S> too late")
+    desk.wait("S> faster", "0 waiting").wait_input("#1 is answered: too late")
     desk.press("Enter").wait("refused: somebody else has answered #1").wait_input("S> too late")
     # Nothing was sent; once the writer knows, it may be.
     peer.send("two\n")
@@ -179,7 +179,8 @@ def test_a_line_stays_an_answer_to_what_its_writer_saw(house):
     desk.wait("C> #1 one").type("yes").wait_input("#1 S> yes")
     house.ctl("say", "1", "no")
     peer.expect("no\n").send("delete all?\n")
-    desk.wait("C> #2 delete all?").wait_input("#1 S> yes").press("Enter").wait("refused: ")
+    desk.wait("C> #2 delete all?").wait_input("#1 is answered: yes").press("Enter")
+    desk.wait("refused: ")
     desk.wait_input("#2 S> yes")
     assert not peer.has_data()
 
@@ -276,9 +277,13 @@ def test_giving_to_another_one(house):
     peer = house.connect("one")
     desk = house.desk()
     desk.wait("C> #1 one").press("C-g").wait("Give to: ").press("C-u").type("nobody")
-    desk.press("Enter").wait("refused: ").press("C-g", "C-u").wait_input("Give to:").press("Tab")
-    wait_until(lambda: desk.input() != "Give to:", "a name")
-    desk.press("C-u").type("echo").press("Enter").wait_title("echo answers")
+    desk.press("Enter").wait("#1 is not answered; give all the same?").press("n").wait_input("#1 S>")
+    desk.press("C-g").wait("Give to: ").press("C-u").type("nobody").press("Enter").wait("all the same")
+    desk.press("y").wait("refused: ").press("C-g", "C-u").wait_input("Give to:")
+    # There is one besides who answers.
+    desk.press("Tab", "Tab").type("?").wait_input("Give to: echo?")
+    desk.press("C-u").type("echo").press("Enter").wait("#1 is not answered").press("y")
+    desk.wait_title("echo answers")
     peer.send("two\n").expect("two\n")
 
 
@@ -444,11 +449,12 @@ def test_what_is_pasted_is_not_sent(house):
     peer = house.connect("one")
     desk = house.desk()
     desk.wait("C> #1 one").paste("un\ndeux\n").wait_input("#1 S> un␤deux␤")
-    desk.press("Enter").wait("Several lines").press("Escape").wait_input("#1 S> un␤deux")
+    desk.press("Enter").wait("Several lines", "s: a message each").press("y")
+    desk.wait_gone("Several lines").press("Enter").wait("Several lines").press("Escape").wait_input("#1 S> un␤deux")
     assert not peer.has_data()
     desk.press("Enter").wait("Several lines").press("j")
     peer.expect("un deux\n").send("two\n")
-    desk.wait("C> #2 two").paste("trois\nquatre").press("Enter").wait("Several").press("y")
+    desk.wait("C> #2 two").paste("trois\nquatre").press("Enter").wait("Several").press("s")
     peer.expect("trois\nquatre\n")
     desk.wait("0 waiting")
 

@@ -417,6 +417,31 @@ static void another_turn_can_be_chosen(void **state)
 	desk_model_done(&model);
 }
 
+static void what_another_one_answers_is_known_at_once(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+
+	(void)state;
+	(void)say(&model, 1, NOW, "C", 2, "deux");
+	desk_talk_aim(talk, true);
+	desk_talk_aim(talk, true);
+	desk_talk_aim(talk, true);
+	assert_int_equal(talk->aim, 1);
+	tell(&model, "Waiting", 1, 2, NULL);
+	assert_int_equal(desk_talk_target(talk), 2);
+	/* What is typed stays where it was, and is late. */
+	desk_talk_aim(talk, false);
+	desk_talk_aim(talk, false);
+	assert_int_equal(talk->aim, 2);
+	assert_true(desk_edit_insert(&talk->input, "x", 1));
+	assert_false(desk_talk_is_late(talk));
+	tell(&model, "Waiting", 1, 0, NULL);
+	assert_true(desk_talk_is_late(talk));
+	assert_int_equal(desk_talk_target(talk), 2);
+	desk_model_done(&model);
+}
+
 static void what_is_refused_comes_back(void **state)
 {
 	struct desk_model model = {.talks = NULL};
@@ -639,6 +664,7 @@ int main(void)
 		cmocka_unit_test(who_left_unread_stays_until_looked_at),
 		cmocka_unit_test(the_oldest_open_turn_is_answered),
 		cmocka_unit_test(another_turn_can_be_chosen),
+		cmocka_unit_test(what_another_one_answers_is_known_at_once),
 		cmocka_unit_test(what_is_refused_comes_back),
 		cmocka_unit_test(each_enter_takes_its_own_line),
 		cmocka_unit_test(not_too_much_is_sent_at_once),
