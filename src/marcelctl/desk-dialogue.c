@@ -160,14 +160,43 @@ static void draw_line(const struct desk *desk, const struct desk_talk *talk, siz
 	} while (length > 0);
 }
 
-void desk_dialogue_draw(struct desk *desk, const struct desk_talk *talk,
-			const struct desk_pane *pane)
+/* That there is more below what is shown, in a row of its own. */
+static void draw_below(const struct desk *desk, const struct desk_pane *pane)
 {
-	unsigned rows = 0; /* from the line I to the end */
-	size_t i = talk->count;
 	char news[64] = "";
 	char more[256];
+	int x;
 
+	if (desk->below > 0)
+		(void)snprintf(news, sizeof(news), _("new lines: %zu"), desk->below);
+	(void)snprintf(more, sizeof(more), "▼ %s ", news[0] != '\0' ? news : _("more"));
+	x = pane->x + (int)pane->columns - (int)desk_columns(more, strlen(more));
+	desk_view_look(LOOK_BAR);
+	(void)mvhline(pane->y + (int)pane->rows - 1, pane->x, ' ', (int)pane->columns);
+	(void)desk_view_put(pane->y + (int)pane->rows - 1, x > pane->x ? x : pane->x, pane->columns,
+			    more, strlen(more));
+	desk_view_look(LOOK_PLAIN);
+}
+
+/* That there is more above, at the end of the title. */
+static void draw_above(const struct desk_pane *pane)
+{
+	desk_view_look(LOOK_BAR);
+	(void)desk_view_string(pane->y - 1, pane->x + (int)pane->columns - 3, 3, " ▲ ");
+	desk_view_look(LOOK_PLAIN);
+}
+
+void desk_dialogue_draw(struct desk *desk, const struct desk_talk *talk,
+			const struct desk_pane *whole)
+{
+	struct desk_pane text = *whole;
+	const struct desk_pane *pane = &text;
+	unsigned rows = 0; /* from the line I to the end */
+	size_t i = talk->count;
+	long row;
+
+	if (desk->scrolled > 0 && text.rows > 1)
+		text.rows--;
 	while (i > 0 && rows < pane->rows + desk->scrolled) {
 		const struct layout layout = lay_out(talk, --i, pane);
 
@@ -178,8 +207,10 @@ void desk_dialogue_draw(struct desk *desk, const struct desk_talk *talk,
 		desk->scrolled = rows > pane->rows ? rows - pane->rows : 0;
 	if (desk->scrolled == 0)
 		desk->below = 0;
-	for (long row = (long)pane->rows + (long)desk->scrolled - (long)rows;
-	     i < talk->count && row < (long)pane->rows; i++) {
+	row = (long)pane->rows + (long)desk->scrolled - (long)rows;
+	if (i > 0 || row < 0)
+		draw_above(pane);
+	for (; i < talk->count && row < (long)pane->rows; i++) {
 		const struct layout layout = lay_out(talk, i, pane);
 
 		/* A short dialogue begins at the top. */
@@ -187,15 +218,6 @@ void desk_dialogue_draw(struct desk *desk, const struct desk_talk *talk,
 			  rows < pane->rows ? row - (long)(pane->rows - rows) : row);
 		row += (long)rows_of(talk, i, &layout);
 	}
-	if (desk->scrolled == 0)
-		return;
-	if (desk->below > 0)
-		(void)snprintf(news, sizeof(news), _("new lines: %zu"), desk->below);
-	(void)snprintf(more, sizeof(more), "▼ %s", news[0] != '\0' ? news : _("more"));
-	desk_view_look(LOOK_BAR);
-	(void)desk_view_put(pane->y + (int)pane->rows - 1,
-			    pane->x + (int)pane->columns - (int)desk_columns(more, strlen(more)) -
-				    1,
-			    pane->columns, more, strlen(more));
-	desk_view_look(LOOK_PLAIN);
+	if (desk->scrolled > 0)
+		draw_below(desk, whole);
 }

@@ -1,7 +1,8 @@
 /*
  * The desk as its own files see it: what is known (model), where it comes from (link), what is on
  * the screen and what is being asked. desk.c has the loop, desk-keys.c reads keys, desk-act.c does
- * what they mean, desk-view.c and desk-dialogue.c draw, with desk-list.c. Main thread.
+ * what they mean, desk-view.c draws, with desk-list.c, desk-dialogue.c and desk-foot.c. Main
+ * thread.
  */
 #pragma once
 
@@ -159,9 +160,12 @@ struct desk_pane desk_view_pane(const struct desk *desk);
 /* desk-list.c: draws the list at the left, so many COLUMNS wide. */
 void desk_list_draw(struct desk *desk, int columns);
 
+/* desk-foot.c: draws the status, the input line and the keys. *RET_X: the cursor's place. */
+void desk_foot_draw(const struct desk *desk, const struct desk_talk *talk, int *ret_x);
+
 /* desk-dialogue.c. Draws the dialogue of TALK; brings desk->scrolled into its bounds. */
 void desk_dialogue_draw(struct desk *desk, const struct desk_talk *talk,
-			const struct desk_pane *pane);
+			const struct desk_pane *whole);
 /* How many rows the lines of TALK from FIRST on take. */
 unsigned desk_dialogue_rows(const struct desk_talk *talk, size_t first,
 			    const struct desk_pane *pane);

@@ -380,7 +380,10 @@ def test_scrolling(house):
     desk.wait("line 60.").press("PPage").wait("▼ more", "line 41.").wait_gone("line 60.")
     peer.send("line 61.\n")
     desk.wait("▼ new lines: 1", "line 41.").wait_gone("line 61.")
-    desk.press("PPage", "PPage", "PPage", "PPage", "PPage").wait("#1 line 1.")
+    # The hint has a row of its own, and what is above is told, too.
+    assert desk.lines()[-4].split("│")[1].split() == ["▼", "new", "lines:", "1"]
+    desk.wait_title("▲").press("PPage", "PPage", "PPage", "PPage", "PPage").wait("#1 line 1.")
+    assert "▲" not in desk.lines()[0]
     desk.press("NPage").wait_gone(" line 1.").press("M->").wait("line 61.").wait_gone("▼")
 
 
