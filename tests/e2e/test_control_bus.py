@@ -124,11 +124,13 @@ def test_monitor(bus, managed, daemon):
         def is_shown():
             # From when on it listens not every busctl says, so it gets more than one to see.
             managed.connect()
-            seen.extend(iter(monitor.stdout.readline, b""))
-            return any(b'"Opened"' in line for line in seen)
+            seen.append(monitor.stdout.read() or b"")
+            return b'"Opened"' in b"".join(seen)
 
-        wait_until(is_shown, "the signal of a conversation that began")
-        monitor.kill()
+        try:
+            wait_until(is_shown, "the signal of a conversation that began")
+        finally:
+            monitor.kill()
 
 
 # Who may.
