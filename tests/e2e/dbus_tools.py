@@ -7,6 +7,7 @@ Protocol". A bus for tests is TestBus.
 import os
 import shutil
 import socket
+import stat
 import struct
 import subprocess
 
@@ -258,12 +259,13 @@ class TestBus:
         return self
 
     def is_there(self):
-        """Whether one can connect: between its bind() and its listen() one can't."""
+        """Whether everybody can connect: between its bind() and its listen() nobody can, and before
+        its chmod() only root."""
         try:
             self.connect().close()
         except (FileNotFoundError, ConnectionRefusedError):
             return False
-        return True
+        return stat.S_IMODE(self.path.stat().st_mode) == 0o777
 
     def stop(self):
         self.process.kill()
