@@ -230,7 +230,7 @@ class Operator(threading.Thread):
         self.random = random.Random(number)
         self.made = 0
         self.written = 0
-        self.orders = []  # (mark, conversation or "*", text)
+        self.orders = []  # (mark, conversation or "*", text, by its own FIFO)
         self.orders_to_end = collections.Counter()  # "/close" has no mark: by conversation
         self.refusals = collections.Counter()  # lines that could not be written, by errno
         self.fds = collections.OrderedDict()  # FIFOs that it has open, by conversation
@@ -304,7 +304,7 @@ class Operator(threading.Thread):
             self.orders_to_end[number] += 1
         else:
             self.written += 1
-            self.orders.append((mark, number, text))
+            self.orders.append((mark, number, text, direct))
         if self.random.random() < 0.001:
             self.vanish()
 
@@ -391,7 +391,7 @@ def judge_orders(operators, events, lasting):
         if event.kind in ("done", "refused") and event.text == "/close":
             ends[event.conversation] += 1
     cut = [event for event in events if is_cut(event)]
-    for mark, number, text in [order for operator in operators for order in operator.orders]:
+    for mark, number, text, _ in [order for operator in operators for order in operator.orders]:
         got = answers.pop(mark, None)
         if got is None:
             hidden = next((event for event in cut if event.conversation == number
@@ -410,6 +410,26 @@ def judge_orders(operators, events, lasting):
             assert turned == text or (got[0].word == "full" and text.startswith(turned)), got
     assert not answers, f"nobody wrote {sorted(answers)[:20]}"
     assert ends == sum((operator.orders_to_end for operator in operators), collections.Counter())
+
+
+def judge_order(operators, events):
+    """What one operator writes for one conversation by one FIFO is answered in its order; by two
+    FIFOs it need not be."""
+    direct = {mark: own for operator in operators for mark, _, _, own in operator.orders}
+    ways = collections.defaultdict(list)
+    for event in events:
+        found = MARK.search(event.text)
+        # What finds no room is told at once; so is, of the common FIFO, what comes when it is over.
+        if found is None or event.kind not in ("sent", "refused"):
+            continue
+        late = event.word == "no-conversation" and not direct[found[0]]
+        if event.word != "full" and not late:
+            who, made = found[0].split("-")
+            ways[event.conversation, who, direct[found[0]]].append(int(made))
+    for way, made in ways.items():
+        assert made == sorted(made), (way, made)
+    for way in (True, False):
+        assert max(len(made) for key, made in ways.items() if key[2] == way) > 2
 
 
 def judge_turns(events):
@@ -487,6 +507,7 @@ def test_every_line_is_accounted_for(server):
     lasting = {mine[client.name] for client in clients if client.lasts}
 
     judge_orders(operators, events, lasting)
+    judge_order(operators, events)
     judge_turns(events)
     for client in clients:
         number = mine.get(client.name)
