@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 
 import pytest
 
@@ -352,7 +353,7 @@ def test_windows_of_all_sizes(house):
     desk = house.desk()
     desk.wait_list(1, 2).wait("C> #1 Bonjour à vous").type("half")
     # One pane at a time.
-    desk.resize(40, 10).wait("C> #1 Bonjour", "#1 S> half").wait_gone("127.0.0.1:" + str(0), "│")
+    desk.resize(40, 10).wait("C> #1 Bonjour", "#1 S> half").wait_gone("Conversations", "│")
     desk.press("F2").wait("Conversations: 2").wait_list(1, 2).press("Down").press("Enter")
     desk.wait("C> #1 two").press("F2").wait("Conversations").press("Home", "Escape")
     desk.wait("C> #1 Bonjour")
@@ -526,16 +527,38 @@ def test_a_message_changes_only_what_it_must(house):
     assert len(drawn) < 400, drawn
 
 
-def test_nothing_is_done_when_nothing_happens(house, marceld):
+def switches(pid):
+    """How often each thread of a process has been put to sleep."""
+    counts = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as status:
+            counts[task] = [line for line in status if "ctxt_switches" in line]
+    return counts
+
+
+@pytest.mark.parametrize("waiting", [0, 3])
+def test_nothing_is_done_when_nothing_happens(house, marceld, waiting):
+    """Neither by the desk nor by marceld, whoever waits: an age on the screen changes with the
+    minute, and until then nobody looks at a clock."""
     house.connect()
     other = marceld("")
     desk = house.desk()
     desk.wait_list(1).wait("0 waiting")
-    before = desk.rest()
+    for _ in range(waiting):
+        house.connect("one")
+    desk.wait(f"{waiting} waiting")
     peer = other.connect()
-    for i in range(2000):
-        peer.send(f"{i}\n").expect(f"{i}\n")
-    assert desk.cost() == before
+
+    def is_idle():
+        before = desk.rest(), switches(house.daemon.pid)
+        # For longer than a second, for which somebody might set a clock.
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            peer.send("on\n").expect("on\n")
+        return (desk.cost(), switches(house.daemon.pid)) == before
+
+    # Not at once: both may still have something to put away, and an age is drawn once a minute.
+    wait_until(is_idle, "idleness")
 
 
 # Connections.
@@ -565,11 +588,15 @@ def test_marceld_restarts_and_carries_on(manager):
     peer.send("one\n")
     with Desk(manager.control) as desk:
         desk.wait("C> #1 one").type("half")
-        for again in (manager.restart, manager.kill):
-            again()
+        for turn, number in ((2, signal.SIGTERM), (3, signal.SIGKILL)):
+            manager.end(number)
+            desk.wait("marceld is gone, reconnecting")
+            manager.start()
             desk.wait("connected to marceld", "C> #1 one", "1 waiting").wait_input("#1 S> half")
-        peer.send("two\n")
-        desk.wait("C> #2 two").type(" of it").press("Enter")
+            # What is on the screen is not only what was there.
+            peer.send(f"{turn}, too\n")
+            desk.wait(f"C> #{turn} {turn}, too").wait_input("#1 S> half")
+        desk.type(" of it").press("Enter")
         peer.expect("half of it\n")
         desk.wait_input("#2 S>")
 
