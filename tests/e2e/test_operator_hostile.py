@@ -231,31 +231,86 @@ def test_a_full_disk(marceld, small_disk):
     desk.channel.close()
 
 
-def test_no_permission(marceld):
-    # In a place where others may go, too.
+@pytest.fixture(name="open_place")
+def open_place_fixture():
+    """A place where others may go, too; and what makes root one of them."""
     parent = Path(tempfile.mkdtemp())
-    try:
-        prefix = ()
-        if os.geteuid() == 0:
-            prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                      "--inh-caps=-all")
-            if not shutil.which("setpriv"):
-                pytest.skip("not installed: setpriv")
-        config = parent / "marcel.ini"
-        directory = parent / "closed" / "operator"
-        directory.mkdir(parents=True)
-        config.write_text(fifo_config(directory=directory) + QUIET)
-        parent.chmod(0o755)
-        (parent / "closed").chmod(0o755)
-        directory.chmod(0o555)
-        daemon = marceld(config_file=False, args=("-c", os.fspath(config)), prefix=prefix)
-        assert "ermission" in daemon.wait_record("trouble").message
-        peer = daemon.connect()
-        peer.send("a\nfin\n").expect_end(FAREWELL)
-        assert os.listdir(directory) == []
-        daemon.stop()
-    finally:
-        shutil.rmtree(parent)
+    parent.chmod(0o755)
+    prefix = ()
+    if os.geteuid() == 0:
+        prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")
+        if not shutil.which("setpriv"):
+            pytest.skip("not installed: setpriv")
+    (parent / "marcel.ini").write_text(fifo_config(directory=parent / "its" / "operator") + QUIET)
+    (parent / "its").mkdir()
+    yield parent, {"config_file": False, "args": ("-c", os.fspath(parent / "marcel.ini")),
+                   "prefix": prefix}
+    shutil.rmtree(parent)
+
+
+def test_no_permission(open_place, marceld):
+    parent, options = open_place
+    directory = parent / "its" / "operator"
+    directory.mkdir()
+    directory.chmod(0o555)
+    daemon = marceld(**options)
+    assert "ermission" in daemon.wait_record("trouble").message
+    peer = daemon.connect()
+    peer.send("a\nfin\n").expect_end(FAREWELL)
+    assert os.listdir(directory) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root goes where marceld may not")
+@pytest.mark.parametrize("part", [".", "conversations", "conversations/1", "waiting"])
+def test_permission_is_taken_away(open_place, marceld, part):
+    parent, options = open_place
+    os.chown(parent / "its", 65534, 65534)
+    desk = Desk(marceld, parent / "its" / "operator", **options)
+    peer, number = desk.meet()
+    other, its = desk.meet()
+    desk.answer(peer, number, "before")
+    desk.answer(other, its, "before", direct=False)
+    wait_until(lambda: desk.channel.waiting() == [], "nobody waits")
+    taken = desk.channel.directory / part
+    mode = taken.stat().st_mode
+    taken.chmod(0)
+    names = os.listdir(taken)
+    for round_ in range(repeat(100)):
+        for client, whose in ((peer, number), (other, its)):
+            client.send("asks\n")
+            desk.channel.write(f"by its own {round_}", whose)
+            client.expect(f"by its own {round_}\n").send("asks\n")
+            desk.channel.write(f"{whose} by the common one {round_}")
+            client.expect(f"by the common one {round_}\n")
+    late, third = desk.meet()
+    late.send("asks\n")
+    ask(desk.control, "Say", "tts", third, 0, "by the bus")
+    late.expect("by the bus\n").send("fin\n").expect_end(FAREWELL)
+    assert "ermission denied" in desk.daemon.wait_record("trouble").message
+    # Nothing was put there, and nobody has helped himself.
+    assert taken.stat().st_mode & 0o7777 == 0 and os.listdir(taken) == names
+    taken.chmod(mode)
+    for text, direct in (("again", True), ("and again", False)):
+        # Whatever is still open is answered by it, too.
+        desk.answer(peer, number, text, direct)
+        desk.answer(other, its, text, direct)
+    wait_until(lambda: [said.text for said in desk.channel.out(number)][-2:] == [
+        "asks and again", "and again"], "it is in out")
+    # One or two words about it, however much was said.
+    assert len(desk.troubles()) < 5, desk.troubles()
+    if part != "waiting":
+        assert 0 < len(desk.channel.find("trouble")) < 5, desk.channel.find("trouble")
+    newest, fourth = desk.meet()
+    newest.send("asks\n")
+    wait_until(lambda: desk.channel.waiting() == [fourth], "it is shown as waiting")
+    desk.answer(newest, fourth, "to the next")
+    for client, whose in ((peer, number), (other, its), (newest, fourth)):
+        client.send("fin\n").expect_end(FAREWELL).close()
+        desk.channel.wait("closed", whose)
+        assert desk.channel.info(whose)["ended"] == "end-word"
+        assert not desk.channel.fifo(whose).exists()
+    assert desk.channel.waiting() == []
+    desk.channel.close()
 
 
 def test_a_second_marceld(marceld, desk, directory):
