@@ -2,6 +2,8 @@
 one share."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -19,11 +21,10 @@ NEEDS_BUS = [
 
 
 @pytest.fixture(name="bus")
-def bus_fixture(tmp_path):
-    made = TestBus(tmp_path, POLICY, GROUP).start()
-    # Others than root are to reach it.
-    for one in (tmp_path, *tmp_path.parents):
-        if one.stat().st_uid == os.geteuid() and one.name.startswith(("pytest-", "test_")):
-            one.chmod(0o755)
-    yield made
-    made.stop()
+def bus_fixture():
+    # Others than root are to reach it, and every pytest that begins closes what is below its own.
+    with tempfile.TemporaryDirectory(prefix="bus-") as directory:
+        Path(directory).chmod(0o755)
+        made = TestBus(Path(directory), POLICY, GROUP).start()
+        yield made
+        made.stop()
