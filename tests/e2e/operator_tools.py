@@ -168,7 +168,10 @@ class Channel:
         for name in sorted(os.listdir(self.directory / "waiting")):
             found = re.fullmatch(r"\d{10}-(\d+)", name)
             assert found, name
-            target = os.readlink(self.directory / "waiting" / name)
+            try:
+                target = os.readlink(self.directory / "waiting" / name)
+            except FileNotFoundError:
+                continue  # answered just now
             assert target == f"../conversations/{found[1]}"
             numbers.append(int(found[1]))
         return numbers
