@@ -89,14 +89,26 @@ def prepare_operators(marcel, config=CONFIG):
     empty_directory(marcel)
 
 
+def read_both(paths):
+    """The whole lines of two files of which the second becomes the first; None: just now."""
+    def inodes():
+        return [path.stat().st_ino if path.exists() else None for path in paths]
+    try:
+        before = inodes()
+        # What has no end is being written, or a kill has torn it off.
+        lines = [line for path, inode in zip(paths, before) if inode
+                 for line in path.read_bytes().split(b"\n")[:-1]]
+        return lines if inodes() == before else None
+    except FileNotFoundError:
+        return None
+
+
 def events_of(marcel):
     """The events so far, oldest first, each a match of EVENT."""
-    lines = []
-    for name in ("events.1", "events"):
-        path = marcel.path(f"{DIRECTORY}/{name}")
-        if path.exists():
-            lines += path.read_text(encoding="utf-8").splitlines()
-    found = [EVENT.fullmatch(line) for line in lines]
+    paths = [marcel.path(f"{DIRECTORY}/{name}") for name in ("events.1", "events")]
+    while (lines := read_both(paths)) is None:
+        pass
+    found = [EVENT.fullmatch(line.decode()) for line in lines]
     assert all(found), [line for line, match in zip(lines, found) if not match]
     return found
 
