@@ -87,6 +87,14 @@ struct grave *sweep_dig(uint64_t number, int dir)
 	return grave;
 }
 
+/* Whether GRAVE is to go before OTHER; the file system's clock may stand still between two, whose
+ * numbers say it then. */
+static bool is_older(const struct grave *grave, const struct grave *other)
+{
+	return grave->ended != other->ended ? grave->ended < other->ended
+					    : grave->number < other->number;
+}
+
 void sweep_bury(struct grave *grave)
 {
 	struct grave **at = &channel.first_grave;
@@ -94,9 +102,9 @@ void sweep_bury(struct grave *grave)
 	if (grave == NULL)
 		return;
 	/* Most often it is the newest; an earlier process's come in any order. */
-	if (channel.last_grave != NULL && channel.last_grave->ended <= grave->ended)
+	if (channel.last_grave != NULL && !is_older(grave, channel.last_grave))
 		at = &channel.last_grave->next;
-	while (*at != NULL && (*at)->ended <= grave->ended)
+	while (*at != NULL && !is_older(grave, *at))
 		at = &(*at)->next;
 	grave->next = *at;
 	*at = grave;
