@@ -339,6 +339,7 @@ static void test_touched_all_the_while(void **state)
 	const struct world *world = *state;
 	struct timespec before, after;
 	struct place *a, *b;
+	pid_t parent = getpid();
 	int64_t spent;
 	pid_t child;
 
@@ -348,6 +349,8 @@ static void test_touched_all_the_while(void **state)
 	child = world_fork();
 	/* Of one alone, they would be taken together. */
 	while (child == 0) {
+		if (getppid() != parent)
+			_exit(0);
 		(void)utimensat(AT_FDCWD, world_path(world, "conversations/17/in"), NULL, 0);
 		(void)utimensat(AT_FDCWD, world_path(world, "conversations/18/in"), NULL, 0);
 	}
@@ -355,6 +358,7 @@ static void test_touched_all_the_while(void **state)
 	(void)poll(NULL, 0, 2000);
 	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after), 0);
 	spent = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+	print_message("spent %jd\n", (intmax_t)spent);
 	assert_true(spent < 200);
 	assert_int_equal(unlink(world_path(world, "conversations/18/in")), 0);
 	world_await(world, "events", " trouble 18 conversations/18/in was removed", 1);
@@ -587,13 +591,14 @@ static void test_end_while_it_opens(void **state)
 static pid_t begin_flood(const struct world *world, const char *line)
 {
 	auto_close int fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
+	pid_t parent = getpid();
 	int inside = 0;
 	pid_t child;
 
 	assert_true(fd >= 0);
 	child = world_fork();
 	if (child == 0) {
-		while (write(fd, line, strlen(line)) > 0)
+		while (getppid() == parent && write(fd, line, strlen(line)) > 0)
 			;
 		_exit(0);
 	}
