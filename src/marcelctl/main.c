@@ -184,13 +184,12 @@ static int run_verb(int argc, char **argv, int leading, bool help)
 		tell_unknown(group, argv[leading + words - 1]);
 		return usage();
 	}
-	/* Further behind it may be what is to be said. */
-	for (int i = leading + words; i < argc && i < leading + words + 2; i++)
-		help = help || wants_help(argv[i]);
 	if (help)
 		return print_help_of(verb);
 	put_behind(argv, leading, words);
 	status = verb->run(argc - words + 1, argv + words - 1);
+	if (verb_help_wanted())
+		return print_help_of(verb);
 	if (status != EXIT_USAGE)
 		return status;
 	print_usage(stderr, verb);

@@ -12,6 +12,13 @@
 /* No verb has so many. */
 #define OPTIONS_MAX 16
 
+static bool help_wanted;
+
+bool verb_help_wanted(void)
+{
+	return help_wanted;
+}
+
 static const struct option *option_of(int value, const struct option *options)
 {
 	for (; options->name != NULL; options++) {
@@ -60,6 +67,7 @@ static void tell_fault(int c, const char *argument, const struct option *options
 int verb_option(int argc, char **argv, const char *short_options, const struct option *options)
 {
 	const int looked_at = optind > 0 ? optind : 1;
+	const char *argument;
 	int c;
 
 	opterr = 0;
@@ -67,7 +75,10 @@ int verb_option(int argc, char **argv, const char *short_options, const struct o
 	c = getopt_long(argc, argv, short_options, options, NULL);
 	if (c != '?' && c != ':')
 		return c;
-	tell_fault(c, argv[optind > looked_at ? optind - 1 : looked_at], options);
+	argument = argv[optind > looked_at ? optind - 1 : looked_at];
+	help_wanted = strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+	if (!help_wanted)
+		tell_fault(c, argument, options);
 	return '?';
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <getopt.h>
+#include <stdbool.h>
 
 struct verb {
 	const char *group; /* the word before it: "script"; NULL: none */
@@ -22,9 +23,12 @@ struct verb {
 /*
  * The next option of a verb, as getopt_long(3) gives it: its value, optarg, -1 at their end. Of
  * one that is wrong it tells what, and returns '?': the verb returns EXIT_USAGE then. SHORT
- * begins with ':'.
+ * begins with ':'. The same if somebody wants help, but then there is nothing to tell.
  */
 int verb_option(int argc, char **argv, const char *short_options, const struct option *options);
+
+/* Whether one of the options was --help or -h: then no verb has done anything. */
+bool verb_help_wanted(void);
 
 /* Tells that there is no option ARGUMENT ("--name" or "--name=value"), and which of OPTIONS is
  * meant. */

@@ -68,6 +68,7 @@ def test_bad_usage(arguments, text):
 
 def test_help_of_one_verb():
     for arguments in (["say", "--help"], ["say", "-h"], ["help", "say"], ["say", "17", "--help"],
+                      ["say", "--control", "x", "17", "--help"],
                       ["--control", "x", "say", "--help"], ["--bus", "help", "say"]):
         out = ctl(*arguments).out
         assert out.startswith("Usage: marcelctl say [--turn N] ID TEXT...\n"), arguments
