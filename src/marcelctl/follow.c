@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/i18n.h"
+#include "marcelctl/charset.h"
 #include "marcelctl/follow-print.h"
 #include "marcelctl/live.h"
 #include "marcelctl/say.h"
@@ -393,6 +394,8 @@ int verb_follow(int argc, char **argv)
 	if (n < 0 || (n == 1 && live_number(argv[optind], &f.number) < 0))
 		return EXIT_USAGE;
 	f.to = live.to;
+	if (!live.json)
+		charset_output();
 	f.style = (struct follow_style){.json = live.json, .all = n == 0};
 	if (n == 0)
 		f.last = clock_realtime();

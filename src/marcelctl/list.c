@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/i18n.h"
+#include "marcelctl/charset.h"
 #include "marcelctl/json.h"
 #include "marcelctl/live.h"
 #include "marcelctl/moment.h"
@@ -96,6 +97,7 @@ static int print_table(const struct link_conversation *list, size_t n)
 	char age[MOMENT_SIZE];
 	int r;
 
+	charset_output();
 	table_add(&table, _("NUMBER"));
 	table_add(&table, _("AGE"));
 	table_add(&table, _("CLIENT"));

@@ -14,6 +14,7 @@
 #include "base/i18n.h"
 #include "base/startup.h"
 #include "base/text.h"
+#include "marcelctl/charset.h"
 #include "marcelctl/live.h"
 #include "marcelctl/say.h"
 #include "marcelctl/verb.h"
@@ -55,6 +56,7 @@ static const struct verb verbs[] = {
 
 static int print_help(void)
 {
+	charset_output();
 	(void)fputs(_("Usage: marcelctl VERB [OPTION]... [ARGUMENT]...\n"
 		      "Looks after a running marceld, answers in its conversations, and makes "
 		      "scripts.\n"),
@@ -101,6 +103,7 @@ static void print_usage(FILE *file, const struct verb *verb)
 
 static int print_help_of(const struct verb *verb)
 {
+	charset_output();
 	print_usage(stdout, verb);
 	(void)printf("        %s\n", _(verb->summary));
 	(void)fputs(_("See 'marcelctl --help' and marcelctl(1).\n"), stdout);
@@ -234,6 +237,7 @@ int main(int argc, char **argv)
 	startup_fill_descriptors();
 	i18n_init();
 	startup_speak_utf8();
+	charset_errors();
 	argc--;
 	argv++;
 	leading = count_general(argc, argv);

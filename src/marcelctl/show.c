@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/i18n.h"
+#include "marcelctl/charset.h"
 #include "marcelctl/file.h"
 #include "marcelctl/json.h"
 #include "marcelctl/live.h"
@@ -137,6 +138,8 @@ static int show(struct link *link, uint64_t number, bool json)
 	r = properties_of_conversation(link, number, &properties);
 	if (r < 0)
 		return r;
+	if (!json)
+		charset_output();
 	if (json)
 		print_json(&properties);
 	else

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/i18n.h"
+#include "marcelctl/charset.h"
 #include "marcelctl/file.h"
 #include "marcelctl/json.h"
 #include "marcelctl/live.h"
@@ -95,6 +96,7 @@ static void print_status(const struct properties *p)
 	char date[MOMENT_SIZE];
 	char age[MOMENT_SIZE];
 
+	charset_output();
 	(void)fputs("marceld ", stdout);
 	print_text(properties_text(p, "Version"));
 	(void)printf(_(" runs since %s (%s)\n"), moment_date(date, properties_number(p, "Started")),

@@ -452,6 +452,40 @@ def test_french(fake, french):  # noqa: F811
         "/reset, /give NOM, /note TEXTE\n")
 
 
+@pytest.fixture(name="latin", scope="session")
+def latin_fixture(french, tmp_path_factory):  # noqa: F811
+    """The environment of a French user whose terminal does not know UTF-8."""
+    locales = tmp_path_factory.mktemp("latin")
+    made = subprocess.run(["localedef", "--no-archive", "-i", "fr_FR", "-f", "ISO-8859-1",
+                           os.fspath(locales / "fr_FR.ISO-8859-1")], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=10 * PATIENCE)
+    if made.returncode != 0:
+        pytest.skip(f"no such locale can be made (Debian's package locales): {made.stdout}")
+    return {**french, "LC_ALL": "fr_FR.ISO-8859-1", "LOCPATH": os.fspath(locales)}
+
+
+def test_characters_of_the_locale(fake, latin):  # noqa: F811
+    fake("open 17 127.0.0.1:4711 marcel fifo", "said 17 Ça coûte 5 € à 日本, n’est-ce pas ?")
+
+    def said(*arguments):
+        result = subprocess.run([MARCELCTL, arguments[0], "--control", fake.path, *arguments[1:]],
+                                env=environment(**UTC, **latin), timeout=PATIENCE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return result.stdout, result.stderr
+
+    assert said("list")[0].decode("latin-1").startswith("NUMÉRO ")
+    assert "répondeurs" in said("status")[0].decode("latin-1")
+    # What there is no character for is one like it, or a question mark for each.
+    assert "Ça coûte 5 EUR à ??, n'est-ce pas ?\n" in said("show", "17")[0].decode("latin-1")
+    assert "Ça coûte 5 € à 日本" in json.loads(said("show", "--json", "17")[0])["past"][-1]["text"]
+    assert "répond" in said("say", "--help")[0].decode("latin-1")
+    assert "numéro" in said("say", "x", "x")[1].decode("latin-1")
+    assert b"\xc3" not in said("say", "18", "x")[1] + said("list", "--help")[0]
+    # Characters are whole, wherever the pieces of a long text end.
+    fake("said 17 " + "é" * 1000 + "-" + "é" * 1000)
+    assert "é" * 1000 + "-" + "é" * 1000 in said("show", "17")[0].decode("latin-1")
+
+
 def test_no_bus(tmp_path):
     result = ctl("list", "--bus", env={"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/bus"},
                  status=FAILED)
