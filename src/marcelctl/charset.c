@@ -88,6 +88,7 @@ static ssize_t put(void *cookie, const char *bytes, size_t size)
 /* Puts a stream in the place of *STREAM that converts. BY_LINE: it is written line by line. */
 static void begin(struct charset *charset, FILE **stream, bool by_line)
 {
+	/* One thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	const char *codeset = nl_langinfo(CODESET);
 	const cookie_io_functions_t functions = {.write = put};
 	char to[64];
@@ -97,6 +98,7 @@ static void begin(struct charset *charset, FILE **stream, bool by_line)
 		return;
 	(void)snprintf(to, sizeof(to), "%.40s//TRANSLIT", codeset);
 	charset->conversion = iconv_open(to, "UTF-8");
+	/* The value is iconv(3)'s. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	if (charset->conversion == (iconv_t)-1)
 		return;
 	made = fopencookie(charset, "w", functions);
