@@ -218,7 +218,8 @@ void desk_act_cancel(struct desk *desk)
 
 bool desk_act_wants_text(const struct desk *desk)
 {
-	return desk->question == ASK_GIVE || desk->question == ASK_SEARCH;
+	return desk->question == ASK_GIVE || desk->question == ASK_SEARCH ||
+	       desk->question == ASK_FIND;
 }
 
 /* Finds the text wanted, further up than it was found before. */
@@ -243,6 +244,19 @@ static void search(struct desk *desk)
 	/* It comes to the middle. */
 	rows = desk_dialogue_rows(talk, (size_t)found + 1, &pane);
 	desk->scrolled = rows > pane.rows / 2 ? rows - pane.rows / 2 : 0;
+}
+
+/* Opens the next conversation of the list that has something of the text wanted. */
+static void find_talk(struct desk *desk)
+{
+	const uint64_t number = desk->wanted != NULL
+					? desk_model_search(&desk->model, desk->open, desk->wanted)
+					: 0;
+
+	if (number != 0)
+		desk_act_open(desk, number);
+	else if (desk->wanted != NULL)
+		desk_say(desk, _("not found: %s"), desk->wanted);
 }
 
 /* Gives the open talk to the heir; unless SURE, not before it is known that a message that waits
@@ -270,14 +284,17 @@ void desk_act_answer(struct desk *desk)
 		desk->heir = text;
 		text = NULL;
 		give(desk, false);
-	} else if (question == ASK_SEARCH) {
+	} else if (question == ASK_SEARCH || question == ASK_FIND) {
 		if (text[0] != '\0' && (desk->wanted == NULL || strcmp(text, desk->wanted) != 0)) {
 			free(desk->wanted);
 			desk->wanted = text;
 			desk->found = -1;
 			text = NULL;
 		}
-		search(desk);
+		if (question == ASK_FIND)
+			find_talk(desk);
+		else
+			search(desk);
 	}
 	free(text);
 }
@@ -401,6 +418,8 @@ static const char *reason_of(const struct desk_result *result, char *buffer, siz
 		return _("no operator answers here; ^T takes the conversation");
 	case -ENOENT:
 		return _("this conversation has ended");
+	case -EINVAL:
+		return _("orders are /close, /reset, /give NAME, /note TEXT");
 	case -EALREADY:
 		return _("an operator answers here already");
 	default:

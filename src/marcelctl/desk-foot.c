@@ -19,14 +19,16 @@
 /* Behind all others: its macros have names such as `timeout`. */
 #include <curses.h>
 
-/* How many wait; and, where there is room, how long the first of them has. */
+/* How many wait; and, where there is room and nothing else is told, how long the first of them has.
+ */
 static void make_waiting(const struct desk *desk, char *text, size_t size)
 {
 	uint64_t since;
 	const size_t waiting = desk_model_waiting(&desk->model, &since);
 	char age[32];
 
-	if (waiting == 0 || !desk_view_shows_list(desk) || !desk_view_shows_dialogue(desk)) {
+	if (waiting == 0 || desk->status[0] != '\0' || !desk_view_shows_list(desk) ||
+	    !desk_view_shows_dialogue(desk)) {
 		(void)snprintf(text, size, _("%zu waiting"), waiting);
 		return;
 	}
@@ -85,7 +87,7 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 			       talk != NULL ? talk->input.left_out : 0);
 		return;
 	case ASK_LINES:
-		(void)snprintf(prompt, size, "%s ", _("Several lines: send them how? (s/j/n)"));
+		(void)snprintf(prompt, size, "%s ", _("Several lines: how? (s/j/n)"));
 		return;
 	case ASK_GIVE:
 		(void)snprintf(prompt, size, "%s ", _("Give to:"));
@@ -97,6 +99,9 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 		return;
 	case ASK_SEARCH:
 		(void)snprintf(prompt, size, "%s ", _("Search:"));
+		return;
+	case ASK_FIND:
+		(void)snprintf(prompt, size, "%s ", _("Search the list:"));
 		return;
 	case ASK_NOTHING:
 		break;
@@ -147,7 +152,9 @@ static void draw_input(const struct desk *desk, const struct desk_talk *talk, in
 	make_prompt(desk, talk, prompt, sizeof(prompt));
 	(void)mvhline(y, 0, ' ', COLS);
 	desk_view_look(asks ? LOOK_WAITING : LOOK_SERVER);
-	x = (int)desk_view_string(y, 0, COLS - 8, prompt);
+	/* A question that wants a letter may fill the row. */
+	x = (int)desk_view_string(y, 0, asks && !desk_act_wants_text(desk) ? COLS - 4 : COLS - 8,
+				  prompt);
 	desk_view_look(LOOK_PLAIN);
 	cursor = desk_edit_window(edit, (unsigned)(COLS - x), &first);
 	*ret_x = x + (int)cursor;

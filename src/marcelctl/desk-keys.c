@@ -172,6 +172,16 @@ static bool is_no(const struct key *key)
 	       (key->code == ESCAPE || key->code == CONTROL('g') || key->code == CONTROL('c'));
 }
 
+/* What KEY says to a question that wants a letter. */
+static wchar_t letter_of(const struct desk *desk, const struct key *key)
+{
+	/* Enter once more says an empty message. */
+	if (desk->question == ASK_EMPTY && is_enter(key))
+		return L'y';
+	/* An Alt-key may be Esc, and what was typed behind it. */
+	return key->is_key || key->alt ? L'n' : (wchar_t)key->code;
+}
+
 /* A key while something is asked. */
 static void answer_by(struct desk *desk, const struct key *key)
 {
@@ -180,10 +190,7 @@ static void answer_by(struct desk *desk, const struct key *key)
 	else if (is_no(key))
 		desk_act_cancel(desk);
 	else if (!desk_act_wants_text(desk))
-		/* Enter once more says an empty message. */
-		desk_act_answer_key(desk, desk->question == ASK_EMPTY && is_enter(key) ? L'y'
-					  : key->is_key                                ? L'n'
-							: (wchar_t)key->code);
+		desk_act_answer_key(desk, letter_of(desk, key));
 	else if (is_enter(key))
 		desk_act_answer(desk);
 	else if (!key->is_key && key->code == L'\t')
@@ -345,7 +352,7 @@ static void list_key(struct desk *desk, const struct key *key)
 	else if (key->is_key && key->code == KEY_END)
 		desk_act_move(desk, (long)desk->model.count);
 	else if (!key->is_key && key->code == L'/')
-		desk_act_ask(desk, ASK_SEARCH);
+		desk_act_ask(desk, ASK_FIND);
 	else if (!key->is_key && key->code == L'?')
 		(void)function_key(desk, &(struct key){.code = KEY_F(1), .is_key = true});
 	else if (!key->is_key && key->code == L'q')

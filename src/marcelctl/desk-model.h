@@ -211,3 +211,7 @@ size_t desk_model_late(const struct desk_model *model, uint64_t now, uint64_t *r
 /* The line INDEX or an older one that has NEEDLE in it; -1: none. */
 long desk_talk_search(const struct desk_talk *talk, size_t index, const char *needle,
 		      size_t needle_length);
+
+/* The next talk behind the one NUMBER in the order, round its end, whose number is NEEDLE or that
+ * has it in its address, its names or its dialogue; 0: none. */
+uint64_t desk_model_search(const struct desk_model *model, uint64_t number, const char *needle);

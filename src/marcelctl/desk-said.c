@@ -1,4 +1,6 @@
 /* The dialogues, as far as the desk knows them; see desk-model.h. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +119,46 @@ uint64_t desk_talk_time_of(const struct desk_talk *talk, uint64_t turn, uint64_t
 			return line->time;
 	}
 	return now;
+}
+
+/* Whether the number of TALK is NEEDLE. */
+static bool is_number(const struct desk_talk *talk, const char *needle)
+{
+	char number[32];
+
+	(void)snprintf(number, sizeof(number), "%" PRIu64, desk_talk_number(talk));
+	return strcmp(number, needle) == 0;
+}
+
+/* Whether NEEDLE is in what the list tells of TALK, or was said there. */
+static bool has(const struct desk_talk *talk, const char *needle)
+{
+	const char *const texts[] = {talk->peer, talk->listener, desk_talk_speaker(talk)};
+	const size_t length = strlen(needle);
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (desk_find(texts[i], strlen(texts[i]), needle, length) >= 0)
+			return true;
+	}
+	return desk_talk_search(talk, talk->count, needle, length) >= 0;
+}
+
+uint64_t desk_model_search(const struct desk_model *model, uint64_t number, const char *needle)
+{
+	const size_t at = desk_model_place(model, number);
+
+	/* Digits are in most addresses; who types a number means it. */
+	for (size_t i = 0; i < model->count; i++) {
+		if (model->order[i]->number != number && is_number(model->order[i], needle))
+			return model->order[i]->number;
+	}
+	for (size_t i = 1; i <= model->count; i++) {
+		const struct desk_talk *talk = model->order[(at + i) % model->count];
+
+		if (has(talk, needle))
+			return talk->number;
+	}
+	return 0;
 }
 
 long desk_talk_search(const struct desk_talk *talk, size_t index, const char *needle,

@@ -228,8 +228,9 @@ void desk_view_bar(int y, int x, int columns, const char *text)
 	desk_view_look(LOOK_PLAIN);
 }
 
-/* The head of the dialogue: who talks with whom. */
-static void draw_title(const struct desk_talk *talk, const struct desk_pane *pane)
+/* The head of the dialogue: who talks with whom. It is no bar while the list has the keys. */
+static void draw_title(const struct desk *desk, const struct desk_talk *talk,
+		       const struct desk_pane *pane)
 {
 	char who[128] = "";
 	char title[768] = "";
@@ -250,7 +251,10 @@ static void draw_title(const struct desk_talk *talk, const struct desk_pane *pan
 		(void)snprintf(title, sizeof(title), "%" PRIu64 "  %s  %s  %s",
 			       desk_talk_number(talk), talk->peer, who, talk->listener);
 	}
-	desk_view_bar(0, pane->x, (int)pane->columns, title);
+	if (desk->focus == FOCUS_LIST)
+		(void)desk_view_string(0, pane->x + 1, (int)pane->columns - 1, title);
+	else
+		desk_view_bar(0, pane->x, (int)pane->columns, title);
 }
 
 static void draw_help(size_t top)
@@ -309,7 +313,7 @@ static void draw_panes(struct desk *desk, const struct desk_talk *talk,
 	}
 	if (!desk_view_shows_dialogue(desk))
 		return;
-	draw_title(talk, pane);
+	draw_title(desk, talk, pane);
 	if (talk != NULL)
 		desk_dialogue_draw(desk, talk, pane);
 }

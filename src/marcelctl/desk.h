@@ -33,6 +33,7 @@ enum desk_question {
 	ASK_GIVE_OPEN, /* although a message has not been answered */
 	ASK_GIVE,      /* to whom? */
 	ASK_SEARCH,    /* for what? */
+	ASK_FIND,      /* which one of the list? */
 };
 
 struct desk {

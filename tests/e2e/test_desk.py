@@ -218,6 +218,8 @@ def test_closing(house):
     peer = house.connect("one")
     desk = house.desk()
     desk.wait("C> #1 one").press("C-x").wait("Close conversation 1? (y/n)").press("n")
+    # Esc, and what was typed behind it.
+    desk.wait_gone("Close conversation").press("C-x").wait("(y/n)").press("M-y")
     desk.wait_gone("Close conversation").press("C-x").wait("(y/n)").press("y")
     peer.expect_end(FAREWELL).close()
     desk.wait("ended")
@@ -237,7 +239,8 @@ def test_orders(house):
     desk = house.desk()
     desk.wait("C> #1 one").type("//etc").press("Enter")
     peer.expect("/etc\n").send("two\n")
-    desk.wait("C> #2 two").type("/nonsense").press("Enter").wait("refused: ")
+    desk.wait("C> #2 two").type("/nonsense").press("Enter")
+    desk.wait("refused: orders are /close, /reset, /give NAME, /note TEXT")
     desk.wait_input("#2 S> /nonsense").press("C-u").type("/close").press("Enter")
     peer.expect_end(FAREWELL).close()
 
@@ -433,6 +436,22 @@ def test_the_host_is_shown_before_the_port(house):
     desk = house.desk(columns=62)
     desk.wait("C> #1 one").wait("1 127.0.0.…")
     desk.resize(80, 24).wait(f"1 {peer.address()[:14]}")
+
+
+def test_the_list_shows_that_it_has_the_keys_and_is_searched(house):
+    for text in ("one", "two", "three"):
+        house.connect(text)
+    desk = house.desk()
+    desk.wait("C> #1 one", "3 waiting").press("Escape").wait("/ search")
+    desk.press("Down").wait("C> #1 two")
+    # A bar is above the list, not above the dialogue, and another one is where one is.
+    head, *entries = desk.lines("-e")[:4]
+    assert re.search(r"\x1b\[7m Conversations: 3 +\x1b\[0m.*2  127", head), head
+    marked = [line for line in entries if re.search(r"\x1b\[(0;)?7m", line)]
+    assert len(marked) == 1 and "▸" in marked[0], marked
+    desk.press("/").wait("Search the list:").type("THREE").press("Enter").wait("C> #1 three")
+    desk.press("/").wait("Search the list:").type("2").press("Enter").wait("C> #1 two")
+    desk.press("/").wait("Search the list:").type("six").press("Enter").wait("not found: six")
 
 
 # Keys.

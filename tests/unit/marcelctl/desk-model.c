@@ -143,6 +143,25 @@ static void who_waits_longest_is_first(void **state)
 	desk_model_done(&model);
 }
 
+static void talks_are_searched(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+
+	(void)state;
+	(void)add(&model, 1, "fifo", 0, 0);
+	(void)add(&model, 2, "echo", 0, 0);
+	(void)add(&model, 12, "fifo", 0, 0);
+	(void)say(&model, 12, NOW, "C", 1, "Un Thé");
+	expect_order(&model, "1 2 12 ");
+	assert_int_equal(desk_model_search(&model, 1, "2"), 2);
+	assert_int_equal(desk_model_search(&model, 2, "1"), 1);
+	assert_int_equal(desk_model_search(&model, 2, "thé"), 12);
+	assert_int_equal(desk_model_search(&model, 12, "ECHO"), 2);
+	assert_int_equal(desk_model_search(&model, 12, "127.0"), 1);
+	assert_int_equal(desk_model_search(&model, 12, "café"), 0);
+	desk_model_done(&model);
+}
+
 static void turns_open_and_are_answered(void **state)
 {
 	struct desk_model model = {.talks = NULL};
@@ -652,6 +671,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_waits_longest_is_first),
+		cmocka_unit_test(talks_are_searched),
 		cmocka_unit_test(turns_open_and_are_answered),
 		cmocka_unit_test(nothing_is_open_where_a_script_answers),
 		cmocka_unit_test(a_script_lets_an_operator_answer),
