@@ -276,7 +276,7 @@ static void draw_help(size_t top)
 		{"^A ^E Alt-b Alt-f", N_("to the beginning, the end, words to the left and right")},
 		{"^W Alt-d ^U ^K ^Y", N_("cut words, or all to the left or right; put back")},
 		{"F8 ^L ^Z", N_("bell on or off, draw again, suspend")},
-		{"^C", N_("quit")},
+		{"^C ^D", N_("quit; ^D only on an empty line")},
 		{"/close /note TEXT", N_("orders, see marcel-operator(7); // begins with a slash")},
 	};
 	const size_t n = sizeof(keys) / sizeof(keys[0]);

@@ -1,8 +1,8 @@
 /*
  * The desk as its own files see it: what is known (model), where it comes from (link), what is on
  * the screen and what is being asked. desk.c has the loop, desk-keys.c reads keys, desk-act.c does
- * what they mean, desk-view.c draws, with desk-list.c, desk-dialogue.c and desk-foot.c. Main
- * thread.
+ * what they mean, desk-ask.c asks, desk-view.c draws, with desk-list.c, desk-dialogue.c and
+ * desk-foot.c. Main thread.
  */
 #pragma once
 
@@ -81,16 +81,11 @@ void desk_act_move(struct desk *desk, long places);
 void desk_act_next_waiting(struct desk *desk, bool back);
 void desk_act_send(struct desk *desk);
 void desk_act_take(struct desk *desk);
-void desk_act_ask(struct desk *desk, enum desk_question question);
-/* Whether the answer to the question is a text, or a key. */
-bool desk_act_wants_text(const struct desk *desk);
-/* The question is answered: by the text that was typed, or by the key C. */
-void desk_act_answer(struct desk *desk);
-void desk_act_answer_key(struct desk *desk, wchar_t c);
-/* The next name that could be meant by a text. */
-void desk_act_complete(struct desk *desk);
-/* Says no to the question. */
-void desk_act_cancel(struct desk *desk);
+/* Sends what was typed in TALK, without asking. */
+void desk_act_submit(struct desk *desk, struct desk_talk *talk);
+/* Gives an order about the open talk. */
+void desk_act_order(struct desk *desk, enum desk_order order, const char *text);
+
 /* Ends the desk, after a question if something was typed. */
 void desk_act_quit(struct desk *desk);
 /* Rows up (positive) or down the dialogue. */
@@ -101,6 +96,19 @@ void desk_act_news(struct desk *desk);
 /* Has sent, or not: what desk-link.h tells. */
 void desk_act_done(struct desk *desk, const struct desk_result *result);
 void desk_act_said(struct desk *desk, struct desk_talk *talk);
+
+/* desk-ask.c: questions and their answers. */
+
+void desk_act_ask(struct desk *desk, enum desk_question question);
+/* Whether the answer to the question is a text, or a key. */
+bool desk_act_wants_text(const struct desk *desk);
+/* The question is answered: by the text that was typed, or by the key C. */
+void desk_act_answer(struct desk *desk);
+void desk_act_answer_key(struct desk *desk, wchar_t c);
+/* The next name that could be meant by a text. */
+void desk_act_complete(struct desk *desk);
+/* Says no to the question. */
+void desk_act_cancel(struct desk *desk);
 
 /* desk.c: gives the terminal to who wants it, as ^Z does elsewhere. */
 void desk_suspend(struct desk *desk);
