@@ -48,7 +48,7 @@ static void draw_status(const struct desk *desk)
 
 	make_waiting(desk, right, sizeof(right));
 	wide = (int)desk_columns(right, strlen(right)) + 2;
-	(void)snprintf(sending, sizeof(sending), _("marceld has not taken yet: %zu"), late);
+	(void)snprintf(sending, sizeof(sending), _("still on its way: %zu"), late);
 	if (!up)
 		text = _("marceld is gone, reconnecting");
 	else if (text[0] == '\0')

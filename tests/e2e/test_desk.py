@@ -142,7 +142,7 @@ def test_lines_that_are_entered_while_marceld_takes_none(house):
     house.daemon.signal(signal.SIGSTOP)
     try:
         desk.press("a", "a", "Enter", "b", "b", "Enter", "c", "c", "Enter", "d", "d")
-        desk.wait("marceld has not taken yet: 3").wait_input("S> dd")
+        desk.wait("still on its way: 3").wait_input("S> dd")
     finally:
         house.daemon.signal(signal.SIGCONT)
     peer.expect("aa\nbb\ncc\n")
