@@ -115,8 +115,11 @@ static void answer(struct plain *plain, uint64_t turn, const char *line)
 		say_error(_("refused: %s"), say_errno(-r));
 		return;
 	}
-	while (!plain->answered && plain_next(plain, false) == NEXT_NEWS) {
+	while (!plain->answered && desk_link_is_up(plain->link) &&
+	       plain_next(plain, false) == NEXT_NEWS) {
 	}
+	if (!plain->answered && plain->failed == 0)
+		say_error("%s", _("the connection to marceld broke off; it may have been sent"));
 	if (plain->answered && plain->error < 0)
 		say_error(_("refused: %s"), plain->reason);
 }

@@ -123,6 +123,17 @@ def test_whom_a_script_answers_is_left_alone(scripted, plain):
     peer.expect("yes\n")
 
 
+def test_marceld_dies_before_it_has_taken_a_line(house, plain):
+    peer = house.connect("one")
+    desk = plain().expect(READY + hello(peer) + "C> one\nS> ")
+    house.daemon.signal(signal.SIGSTOP)
+    desk.say("yes").expect("yes\n")
+    house.daemon.signal(signal.SIGKILL)
+    house.daemon.wait(-signal.SIGKILL)
+    desk.expect("S> ").end("\n", err="marcelctl: the connection to marceld broke off; it may have "
+                           "been sent\n")
+
+
 def test_in_french(house, plain, french):
     peer = house.connect("Bonjour")
     host, port = peer.socket.getsockname()
