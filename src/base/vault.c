@@ -2,6 +2,7 @@
 #include "base/vault.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +20,12 @@ static char note[NOTE_SIZE] = "socket"; /* never written to; an iovec wants it w
 
 /* Near the limit of descriptors cleaning is due when so many are dead. */
 #define DEAD_AT_LIMIT 16
+/* Elsewhere when there are more dead than live ones, or than this part of its share: what is dead
+ * lies there until something happens in this vault, while another one may want the room. */
+#define DEAD_PART 8
+
+/* What all vaults of this process hold. */
+static _Atomic uint64_t in_flight;
 
 /* Room for the control message of a batch. */
 union control {
@@ -54,6 +61,7 @@ static int init_bookkeeping(struct vault *vault, uint32_t slots)
 		return -ENOMEM;
 	vault->slots = slots;
 	vault->batch = VAULT_BATCH;
+	vault->limit = vault->share = UINT64_MAX;
 	for (uint32_t i = 0; i < slots; i++)
 		vault->where[i] = VAULT_NOWHERE;
 	return 0;
@@ -92,8 +100,16 @@ int vault_adopt(struct vault *vault, int in, int out, uint32_t slots)
 	return init_bookkeeping(vault, slots);
 }
 
+void vault_set_limit(struct vault *vault, uint64_t limit, uint64_t share)
+{
+	vault->limit = limit;
+	vault->share = share;
+	vault->batch = vault_batch(limit);
+}
+
 void vault_done(struct vault *vault)
 {
+	(void)atomic_fetch_sub(&in_flight, (uint64_t)vault->live + vault->dead);
 	for (uint64_t i = 0; i < vault->n; i++)
 		free(message(vault, vault->first + i)->members);
 	free(vault->messages);
@@ -174,8 +190,12 @@ static int send_message(const struct vault *vault, const int *fds, size_t count)
 
 int vault_keep(struct vault *vault, uint32_t slot, int fd)
 {
-	int r = enter(vault, &slot, 1);
+	int r;
 
+	/* One more, and the kernel would take no batch. */
+	if (atomic_load(&in_flight) >= vault->limit)
+		return -ETOOMANYREFS;
+	r = enter(vault, &slot, 1);
 	if (r < 0)
 		return r;
 	r = send_message(vault, &fd, 1);
@@ -183,21 +203,29 @@ int vault_keep(struct vault *vault, uint32_t slot, int fd)
 		vault->n--;
 		return r;
 	}
+	(void)atomic_fetch_add(&in_flight, 1);
 	move_to_last(vault, slot);
 	return 0;
 }
 
-bool vault_needs_cleaning(const struct vault *vault, uint64_t limit)
+/* Whether so many are in flight that it comes near the limit, or near the vault's share of it. */
+static bool is_near_limit(const struct vault *vault)
 {
-	uint64_t in_flight = (uint64_t)vault->live + vault->dead + vault->batch;
+	if ((uint64_t)vault->live + vault->dead + DEAD_AT_LIMIT > vault->share)
+		return true;
+	return atomic_load(&in_flight) + vault->batch + DEAD_AT_LIMIT > vault->limit;
+}
 
+bool vault_needs_cleaning(const struct vault *vault)
+{
 	/* A full pair could not be cleaned, since that sends first. */
 	if (4 * vault->n >= 3 * vault->n_max)
 		return true;
 	/* Near the limit a few are worth it; fewer would mean cleaning all the time. */
-	if (in_flight + DEAD_AT_LIMIT > limit)
+	if (is_near_limit(vault))
 		return vault->dead >= DEAD_AT_LIMIT;
-	return vault->dead > VAULT_BATCH && vault->dead > vault->live;
+	return vault->dead > VAULT_BATCH &&
+	       (vault->dead > vault->live || vault->dead > vault->share / DEAD_PART);
 }
 
 /* Drops the oldest message, which holds nothing that counts. */
@@ -213,6 +241,7 @@ static int drop_first(struct vault *vault)
 	if (n < 0)
 		return -errno;
 	vault->dead -= m->count;
+	(void)atomic_fetch_sub(&in_flight, m->count);
 	free(m->members);
 	*m = (struct vault_message){.count = 0};
 	vault->first++;
@@ -256,6 +285,11 @@ static int clean_once(struct vault *vault, size_t most, vault_fd_fn *fd_of, void
 	struct batch batch = {.count = 0};
 	int r;
 
+	/* What needs no room comes first: there may be none. */
+	if (message(vault, vault->first)->live == 0) {
+		*ret_messages = 1;
+		return drop_first(vault);
+	}
 	gather(vault, most, fd_of, context, &batch);
 	if (batch.count > 0) {
 		r = enter(vault, batch.slots, batch.count);
@@ -270,6 +304,7 @@ static int clean_once(struct vault *vault, size_t most, vault_fd_fn *fd_of, void
 			vault->n--;
 			return r;
 		}
+		(void)atomic_fetch_add(&in_flight, batch.count);
 		for (size_t i = 0; i < batch.count; i++)
 			move_to_last(vault, batch.slots[i]);
 	}
@@ -341,6 +376,7 @@ static int take_note(struct vault *vault, const struct peeked *found, int fds[],
 		slots[i] = owner(context, found->fds[i]);
 	r = enter(vault, slots, (uint16_t)found->count);
 	vault->dead += (uint32_t)found->count;
+	(void)atomic_fetch_add(&in_flight, found->count);
 	for (size_t i = 0; i < found->count; i++) {
 		int fd = found->fds[i];
 

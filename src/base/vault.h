@@ -14,6 +14,12 @@
  *
  * Reading is done by peeking, never by receiving: a second crash would find the vault empty.
  *
+ * NOTE ON THE LIMIT. The kernel counts what a user has in flight, in all sockets, and takes nothing
+ * more once that is above RLIMIT_NOFILE (root's excepted): no batch either, so a vault at the limit
+ * could not be cleaned any more. Therefore what all vaults of the process hold is counted, and
+ * vault_keep() leaves the count at the limit at most. A vault whose limit is not enough for all has
+ * a share of it: what is dead in the one is never in the way of what the other wants to keep.
+ *
  * One thread at a time: that of sockets is the main thread's, others have a lock around theirs.
  */
 #pragma once
@@ -47,6 +53,8 @@ struct vault {
 		batch; /* live sockets that cleaning puts into one message; its user may lower it */
 	uint32_t live; /* sockets that count */
 	uint32_t dead; /* sockets in messages that do not */
+	uint64_t limit;  /* RLIMIT_NOFILE, for all vaults */
+	uint64_t share;  /* what this one is to hold of it */
 	uint64_t *where; /* by slot: the number of the message that holds its socket */
 	uint32_t slots;
 };
@@ -80,7 +88,7 @@ int vault_read(struct vault *vault, int fds[], vault_owner_fn *owner, void *cont
 
 /*
  * Puts the socket FD of slot SLOT into the vault. Returns 0, or a negative errno: -EAGAIN (the pair
- * is full: clean it), -ETOOMANYREFS (too many descriptors in flight for this user, unix(7)).
+ * is full: clean it), -ETOOMANYREFS (too many descriptors in flight, note on the limit).
  */
 int vault_keep(struct vault *vault, uint32_t slot, int fd);
 
@@ -96,14 +104,28 @@ static inline uint16_t vault_batch(uint64_t limit)
 	return limit / 4 < VAULT_BATCH ? (uint16_t)(limit / 4) : VAULT_BATCH;
 }
 
-/* Whether cleaning is due; LIMIT is RLIMIT_NOFILE. */
-bool vault_needs_cleaning(const struct vault *vault, uint64_t limit);
+/*
+ * What each of COUNT vaults that grow alike may hold where LIMIT is RLIMIT_NOFILE. The batch is
+ * kept once: it comes on top when one is cleaned, and need not fit if that is so for both at a
+ * time.
+ */
+static inline uint64_t vault_share(uint64_t limit, uint64_t count)
+{
+	return count > 1 ? (limit - vault_batch(limit)) / count : limit;
+}
+
+/* VAULT is to hold SHARE of LIMIT, which is RLIMIT_NOFILE. Without this it may hold any number. */
+void vault_set_limit(struct vault *vault, uint64_t limit, uint64_t share);
+
+/* Whether cleaning is due. */
+bool vault_needs_cleaning(const struct vault *vault);
 
 /* The descriptor of slot SLOT's socket in this process, or -1. */
 typedef int vault_fd_fn(void *context, uint32_t slot);
 
 /*
  * Moves live sockets together and drops dead ones, going once through the log at most. Returns 0 or
- * a negative errno; nothing live is lost in either case.
+ * a negative errno; nothing live is lost in either case, and what is dead at the beginning of the
+ * log is dropped.
  */
 int vault_clean(struct vault *vault, vault_fd_fn *fd_of, void *context);

@@ -228,8 +228,12 @@ static int start_state(struct service *service)
 	};
 	auto_free char *leftover = service_runtime_path("records");
 	struct table table;
-	int r = handover_table(&service->handover, capacity(service, service->handover.limit),
-			       &table);
+	int r;
+
+	/* Operators' FIFOs, which have a vault of their own, are as many. */
+	service->handover.share =
+		vault_share(service->handover.limit, descriptors_of_one(service->config));
+	r = handover_table(&service->handover, capacity(service, service->handover.limit), &table);
 
 	if (r < 0)
 		return r;

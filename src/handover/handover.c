@@ -94,6 +94,7 @@ void handover_init(struct handover *h, uint64_t limit, const struct handover_hoo
 		.tables = {-1, -1},
 		.ends = {-1, -1},
 		.limit = limit,
+		.share = limit,
 		.started = clock_now(),
 		.source = {.fd = -1},
 		.vault = {.in = -1, .out = -1},
@@ -419,17 +420,20 @@ static int fd_of(void *context, uint32_t slot)
 	return h->roster->conversations[slot].wire.fd;
 }
 
-static void clean_if_due(struct handover *h)
+static void clean(struct handover *h)
 {
-	int r;
+	int r = vault_clean(&h->vault, fd_of, h);
 
-	if (!vault_needs_cleaning(&h->vault, h->limit))
-		return;
-	r = vault_clean(&h->vault, fd_of, h);
 	if (r < 0 && !h->complained)
 		record_note(RECORD_TROUBLE, "The vault of sockets cannot be cleaned: %s",
 			    strerrordesc_np(-r));
 	h->complained = h->complained || r < 0;
+}
+
+static void clean_if_due(struct handover *h)
+{
+	if (vault_needs_cleaning(&h->vault))
+		clean(h);
 }
 
 void handover_keep(struct handover *h, uint32_t index, int fd)
@@ -439,6 +443,11 @@ void handover_keep(struct handover *h, uint32_t index, int fd)
 	/* A new conversation has no wire yet, so cleaning comes before it is kept, never after. */
 	clean_if_due(h);
 	r = vault_keep(&h->vault, index, fd);
+	/* Others of this user may have much in flight too. */
+	if (r == -ETOOMANYREFS && h->vault.dead > 0) {
+		clean(h);
+		r = vault_keep(&h->vault, index, fd);
+	}
 	if (r == 0) {
 		h->complained = false;
 		return;

@@ -66,6 +66,7 @@ struct handover {
 	int tables[2];  /* from the store: A and B; -1 */
 	int ends[2];    /* the vault's, from the store: in and out; -1 */
 	uint64_t limit; /* RLIMIT_NOFILE */
+	uint64_t share; /* what the vault may hold of it; all, unless it is set before resuming */
 	usec_t started;
 	struct handover_source source;
 	bool claimed[2]; /* the store has tables of the names A and B */

@@ -464,7 +464,7 @@ static int resume_all(struct resumption *r)
 
 	if (adopted < 0)
 		return adopted;
-	r->handover->vault.batch = vault_batch(r->handover->limit);
+	vault_set_limit(&r->handover->vault, r->handover->limit, r->handover->share);
 	r->fds = malloc(capacity * sizeof(*r->fds));
 	if (r->fds == NULL)
 		return -ENOMEM;

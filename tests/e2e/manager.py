@@ -32,11 +32,13 @@ HIGH_FD = 500
 class ServiceManager:
     """Runs one daemon after another. Ended by close()."""
 
-    def __init__(self, directory, config="", program=MARCELD, limit=None, **environment):
+    def __init__(self, directory, config="", program=MARCELD, limit=None, user=None,
+                 **environment):
         self.directory = directory
         self.config = config
         self.program = program
         self.limit = limit  # RLIMIT_NOFILE, if not the usual one
+        self.user = user  # the daemon's, if it is not to be root's
         self.environment = environment
         self.runtime = directory / "run"
         self.runtime.mkdir(exist_ok=True)
@@ -59,6 +61,9 @@ class ServiceManager:
         self.news = threading.Condition()
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(os.fspath(directory / "notify"))
+        if user:
+            for path in (directory, self.runtime, directory / "notify"):
+                os.chown(path, user, user)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -161,13 +166,17 @@ class ServiceManager:
         }
         high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
                 for descriptor in sources]
-        limit = self.limit
+        limit, user = self.limit, self.user
 
         def place():
             for number, descriptor in enumerate(high):
                 os.dup2(descriptor, FIRST_FD + number)
             if limit:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            if user:
+                os.setgroups([])
+                os.setresgid(user, user, user)
+                os.setresuid(user, user, user)
 
         since = len(self.messages)
         # The shell knows its own id, which becomes the daemon's.

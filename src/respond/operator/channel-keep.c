@@ -23,11 +23,14 @@
 /* "operator" and the number of the layout. */
 #define MAGIC UINT64_C(0x6f70657261746f01)
 
-static uint64_t descriptor_limit(void)
+/* Has the vault leave room in flight for another one: each FIFO belongs to a client's socket. */
+static void bound_vault(void)
 {
 	struct rlimit limit;
 
-	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 1024 : limit.rlim_cur;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		limit.rlim_cur = 1024;
+	vault_set_limit(&channel.vault, limit.rlim_cur, vault_share(limit.rlim_cur, 2));
 }
 
 /* Maps the table of an earlier process, whose memfd FD is. Returns 0 or a negative errno. */
@@ -291,7 +294,7 @@ int keep_open(void)
 		r = read_vault();
 	channel.inherited = r == 0;
 	if (r == 0) {
-		channel.vault.batch = vault_batch(descriptor_limit());
+		bound_vault();
 		return 0;
 	}
 	if (r != -ENOENT)
@@ -305,7 +308,7 @@ int keep_open(void)
 	if (r < 0)
 		return r;
 	begin_anew();
-	channel.vault.batch = vault_batch(descriptor_limit());
+	bound_vault();
 	return 0;
 }
 
@@ -334,6 +337,11 @@ int keep_clean(void)
 	return vault_clean(&channel.vault, fd_of, NULL);
 }
 
+bool keep_is_due(void)
+{
+	return channel.vault.in >= 0 && vault_needs_cleaning(&channel.vault);
+}
+
 void keep_add(struct place *place)
 {
 	uint32_t slot;
@@ -348,11 +356,13 @@ void keep_add(struct place *place)
 				 -ENOBUFS);
 		return;
 	}
-	if (vault_needs_cleaning(&channel.vault, descriptor_limit()))
+	if (keep_is_due())
 		(void)keep_clean();
 	/* The table comes first: what is in the vault must be known. */
 	set_entry(slot, place->number, &st);
 	r = vault_keep(&channel.vault, slot, place->fd);
+	if (r == -ETOOMANYREFS && keep_clean() == 0)
+		r = vault_keep(&channel.vault, slot, place->fd);
 	if (r < 0) {
 		channel.table->entries[slot] = (struct keep_entry){.number = 0};
 		channel.free_slots[channel.n_free++] = slot;

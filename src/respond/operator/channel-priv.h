@@ -10,7 +10,7 @@
  * line for it always finds it: one that an earlier process made stands there too, unclaimed, until
  * its conversation's thread comes for it. Ended places are dying: the vault may still hold their
  * FIFO, so a writer who has it open gets no EPIPE yet. They are kept until the vault has let them
- * go, and whatever is written there is refused.
+ * go, and whatever is written there is refused; where that cannot be waited for, it is filled up.
  */
 #pragma once
 
@@ -268,8 +268,10 @@ void keep_add(struct place *place);
 void keep_end(struct place *place);
 void keep_release(struct place *place);
 
-/* Has the vault let go of what has ended. Returns 0, or a negative errno: not yet. */
+/* Has the vault let go of what has ended. Returns 0, or a negative errno: not yet. / Whether that
+ * is better done soon. */
 int keep_clean(void);
+bool keep_is_due(void);
 
 /* channel-orders.c: DIRECTORY/in. Of the thread, or while it does not run. */
 void orders_open(void);

@@ -118,7 +118,10 @@ void sweep_let_die(struct place *place)
 {
 	place->next = channel.dying;
 	channel.dying = place;
-	if (channel.dying_due == USEC_NEVER)
+	/* They take descriptors, too. */
+	if (keep_is_due())
+		channel.dying_due = clock_now();
+	else if (channel.dying_due == USEC_NEVER)
 		channel.dying_due = clock_deadline(clock_now(), DYING_TIME);
 }
 
@@ -139,6 +142,7 @@ usec_t sweep_due(void)
 void sweep_dying(usec_t now)
 {
 	struct place *first = NULL, *next;
+	bool gone;
 	int r = 0;
 
 	lock_take(&channel.lock);
@@ -149,18 +153,21 @@ void sweep_dying(usec_t now)
 		channel.dying_due = USEC_NEVER;
 	}
 	lock_drop(&channel.lock);
+	/* With too much in flight there may be no descriptors for those to come either: what the
+	 * vault holds on to is full then, so that nobody writes there what nobody reads. */
+	gone = r == 0 || r == -ETOOMANYREFS;
 	for (; first != NULL; first = next) {
 		next = first->next;
-		place_refuse_unread(first->number, first->fd, r == 0);
+		place_refuse_unread(first->number, first->fd, gone);
 		lock_take(&channel.lock);
-		if (r == 0) {
+		if (gone) {
 			keep_release(first);
 		} else {
 			sweep_let_die(first);
 			channel.dying_due = clock_deadline(clock_now(), DYING_AGAIN);
 		}
 		lock_drop(&channel.lock);
-		if (r == 0)
+		if (gone)
 			place_free(first);
 	}
 }

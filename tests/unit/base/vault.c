@@ -312,7 +312,7 @@ static void test_full(void **state)
 		held++;
 	assert_int_equal(r, -EAGAIN);
 	assert_true(held >= world->vault.n_max - 1);
-	assert_true(vault_needs_cleaning(&world->vault, 1000000));
+	assert_true(vault_needs_cleaning(&world->vault));
 	atomic_store(&world->board->inode[0], inode_of(world->near[0]));
 	assert_int_equal(world->vault.dead, held - 1);
 	assert_int_equal(vault_keep(&world->vault, 0, world->near[0]), -EAGAIN);
@@ -336,7 +336,7 @@ static void test_cleaned_in_time(void **state)
 		connect_slot(world, i);
 	for (size_t i = 0; i < 3 * world->vault.n_max; i++) {
 		keep(world, (uint32_t)(i % 10));
-		if (vault_needs_cleaning(&world->vault, 1000000))
+		if (vault_needs_cleaning(&world->vault))
 			assert_int_equal(vault_clean(&world->vault, near_end, world), 0);
 	}
 	die_and_adopt(world);
@@ -386,7 +386,7 @@ static _Noreturn void live(struct world *world, int ready, uint64_t seed)
 				_exit(2);
 			atomic_store(&board->inode[slot], inode);
 		}
-		if ((round % 8 == 0 || vault_needs_cleaning(&world->vault, 1000000)) &&
+		if ((round % 8 == 0 || vault_needs_cleaning(&world->vault)) &&
 		    vault_clean(&world->vault, near_end, world) != 0)
 			_exit(3);
 	}
@@ -447,46 +447,103 @@ static void test_kill(void **state)
 }
 
 /*
+ * Becomes another user with the LIMIT of descriptors. The bound is for all processes of a user: one
+ * that hardly anybody is just now. It is not for root.
+ */
+static void become_bounded(uint64_t limit)
+{
+	const struct rlimit bound = {.rlim_cur = limit, .rlim_max = limit};
+	const uid_t user = (uid_t)(65000 + getpid() % 500);
+
+	if (setgroups(0, NULL) < 0 || setresgid(user, user, user) < 0 ||
+	    setresuid(user, user, user) < 0 || setrlimit(RLIMIT_NOFILE, &bound) < 0)
+		_exit(10);
+}
+
+/* Puts SLOT into VAULT in place of what it has there, and cleans when that is due. */
+static void renew(struct world *world, struct vault *vault, uint32_t slot)
+{
+	int r;
+
+	vault_forget(vault, slot);
+	if (vault_needs_cleaning(vault)) {
+		r = vault_clean(vault, near_end, world);
+		if (r != 0)
+			_exit(r == -ETOOMANYREFS ? 13 : 14);
+	}
+	r = vault_keep(vault, slot, world->near[slot]);
+	if (r != 0)
+		_exit(r == -ETOOMANYREFS ? 11 : 12);
+}
+
+/*
  * 300 live, and no more to spare than the vault asks for before it wants to be cleaned: the
  * kernel's bound is never met.
  */
 static _Noreturn void churn(struct world *world)
 {
-	const struct rlimit limit = {.rlim_cur = 300 + 2 * VAULT_BATCH,
-				     .rlim_max = 300 + 2 * VAULT_BATCH};
-	/* The bound is for all processes of a user: one that hardly anybody is just now. */
-	const uid_t user = (uid_t)(65000 + getpid() % 500);
+	const uint64_t limit = 300 + 2 * VAULT_BATCH;
 	struct vault *vault = &world->vault;
 	uint32_t most = 0;
 
-	/* It is not for root. */
-	if (setgroups(0, NULL) < 0 || setresgid(user, user, user) < 0 ||
-	    setresuid(user, user, user) < 0 || setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		_exit(10);
+	become_bounded(limit);
+	vault_set_limit(vault, limit, limit);
 	for (uint32_t i = 0; i < 10000; i++) {
-		uint32_t slot = i % 300;
-		int r;
-
-		if (vault->where[slot] != VAULT_NOWHERE)
-			vault_forget(vault, slot);
-		r = vault_keep(vault, slot, world->near[slot]);
-
-		if (r != 0)
-			_exit(r == -ETOOMANYREFS ? 11 : 12);
+		renew(world, vault, i % 300);
 		if (vault->live + vault->dead > most)
 			most = vault->live + vault->dead;
-		if (vault_needs_cleaning(vault, limit.rlim_cur)) {
-			r = vault_clean(vault, near_end, world);
-			if (r != 0)
-				_exit(r == -ETOOMANYREFS ? 13 : 14);
-		}
 	}
 	_exit(most > 300 ? 0 : 15);
 }
 
-static void test_bounded(void **state)
+/* Two vaults keep to one bound, though nothing happens in the one while the other grows. */
+static _Noreturn void churn_two(struct world *world)
 {
-	struct world *world = *state;
+	const uint64_t limit = 3 * VAULT_BATCH;
+	const uint32_t live = 265;
+	struct vault other;
+
+	become_bounded(limit);
+	if (vault_init(&other, SLOTS) < 0)
+		_exit(16);
+	vault_set_limit(&world->vault, limit, vault_share(limit, 2));
+	vault_set_limit(&other, limit, vault_share(limit, 2));
+	for (uint32_t i = 0; i < live + VAULT_BATCH; i++)
+		renew(world, &world->vault, i % live);
+	for (uint32_t i = 0; i < 10 * live; i++)
+		renew(world, &other, i % live);
+	for (uint32_t i = 0; i < 10 * live; i++)
+		renew(world, &world->vault, i % live);
+	_exit(world->vault.live == live && other.live == live ? 0 : 15);
+}
+
+/* Above the bound, which is lower now, it lets go of what it can, and then has room again. */
+static _Noreturn void come_down(struct world *world)
+{
+	struct vault *vault = &world->vault;
+	const struct rlimit lower = {.rlim_cur = 50, .rlim_max = 50};
+	int r;
+
+	become_bounded(400);
+	vault_set_limit(vault, 100, 100);
+	for (uint32_t i = 0; i < 100; i++)
+		if (vault_keep(vault, i, world->near[i]) != 0)
+			_exit(11);
+	if (vault_keep(vault, 100, world->near[100]) != -ETOOMANYREFS)
+		_exit(12);
+	if (setrlimit(RLIMIT_NOFILE, &lower) < 0)
+		_exit(10);
+	if (vault_clean(vault, near_end, world) != -ETOOMANYREFS || vault->live != 100)
+		_exit(13);
+	for (uint32_t i = 0; i < 70; i++)
+		if (i != 50)
+			vault_forget(vault, i);
+	r = vault_clean(vault, near_end, world);
+	_exit(r == 0 && vault->live == 31 && vault->dead == 0 ? 0 : 14);
+}
+
+static void in_child(struct world *world, void (*function)(struct world *world))
+{
 	int status;
 	pid_t child;
 
@@ -497,10 +554,25 @@ static void test_bounded(void **state)
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0)
-		churn(world);
+		function(world);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_bounded(void **state)
+{
+	in_child(*state, churn);
+}
+
+static void test_two_bounded(void **state)
+{
+	in_child(*state, churn_two);
+}
+
+static void test_above_the_bound(void **state)
+{
+	in_child(*state, come_down);
 }
 
 #define WORLD_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -518,6 +590,8 @@ int main(void)
 		cmocka_unit_test(test_garbage_ends),
 		WORLD_TEST(test_kill),
 		WORLD_TEST(test_bounded),
+		WORLD_TEST(test_two_bounded),
+		WORLD_TEST(test_above_the_bound),
 	};
 
 	return cmocka_run_group_tests_name("handover/vault", tests, NULL, NULL);
