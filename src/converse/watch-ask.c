@@ -176,6 +176,19 @@ static int wish_closing(struct watch *watch, struct watched *w, struct wish_node
 	return close ? 0 : -ESHUTDOWN;
 }
 
+/* Whether WISH finds room among those that wait in W, which is locked. One that ends the
+ * conversation always does: what waits may wait for a client who reads nothing. */
+static bool has_room(const struct watched *w, const struct wish *wish)
+{
+	const struct wish_node *node = w->wishes;
+
+	if (w->n_wishes < WISHES_MAX)
+		return true;
+	while (node != NULL && node->wish.kind != WISH_CLOSE)
+		node = node->next;
+	return wish->kind == WISH_CLOSE && node == NULL;
+}
+
 int watch_wish(struct watch *watch, uint64_t number, const struct wish *wish)
 {
 	struct wish_node **end, *node;
@@ -198,7 +211,7 @@ int watch_wish(struct watch *watch, uint64_t number, const struct wish *wish)
 	w = find(watch, number);
 	if (w != NULL && w->closing != 0)
 		return wish_closing(watch, w, node);
-	if (w == NULL || w->n_wishes >= WISHES_MAX) {
+	if (w == NULL || !has_room(w, wish)) {
 		if (w != NULL)
 			leave(w);
 		watch_free_wishes(node);

@@ -12,7 +12,7 @@
 /* The queue of events. */
 #define QUEUE_SIZE ((size_t)1024 * 1024)
 
-/* Wishes that may wait in one conversation. */
+/* Wishes that may wait in one conversation; one more, if it is to end it. */
 #define WISHES_MAX 16
 
 /* Messages of one conversation of which is known when they came. */

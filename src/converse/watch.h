@@ -210,6 +210,7 @@ int watch_past(struct watch *watch, uint64_t number, marcel_line_fn *function, v
  * Asks WISH, whose line is copied, of the conversation NUMBER and wakes it. The answer comes as
  * WATCH_DONE with its ticket, also when the conversation ends first (-ENOENT) or another process
  * goes on with it (-ECANCELED). Returns 0; -ENOENT; -ESHUTDOWN (it is closing); -ENOBUFS (too many
- * wishes wait there: its client does not read); -E2BIG (the line is too long); -ENOMEM.
+ * wishes wait there: its client does not read; a first WISH_CLOSE has room all the same); -E2BIG
+ * (the line is too long); -ENOMEM.
  */
 int watch_wish(struct watch *watch, uint64_t number, const struct wish *wish);

@@ -162,6 +162,29 @@ static void test_closing(void **state)
 	must_be_quiet(s);
 }
 
+/* Where no other wish finds room, one to end it does; it is seen at once, and comes last. */
+static void test_close_has_room(void **state)
+{
+	struct set *s = *state;
+	struct wish wish = {.kind = WISH_SAY};
+	const struct wish close = {.kind = WISH_CLOSE, .ticket = WISHES_MAX + 1};
+
+	come(s, 0, false);
+	for (wish.ticket = 1; wish.ticket <= WISHES_MAX; wish.ticket++)
+		assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &wish), 0);
+	assert_false(watch_wants_end(s->watch, &s->c[0]));
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &close), 0);
+	assert_true(watch_wants_end(s->watch, &s->c[0]));
+	/* One is enough. */
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &close), -ENOBUFS);
+	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &wish), -ENOBUFS);
+	serve(s, 0, 0);
+	for (uint64_t i = 1; i <= WISHES_MAX + 1; i++)
+		must_be_done(s, i, 0);
+	must_be_quiet(s);
+	go(s, 0, END_OPERATOR);
+}
+
 /* What happened before a wish was answered is told before the answer. */
 static void test_events_before_answers(void **state)
 {
@@ -407,6 +430,7 @@ int main(void)
 		TEST(test_wishes),
 		TEST(test_too_many_wishes),
 		TEST(test_closing),
+		TEST(test_close_has_room),
 		TEST(test_events_before_answers),
 		TEST(test_answers_before_what_comes_later),
 		TEST(test_together),
