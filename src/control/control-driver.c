@@ -91,9 +91,10 @@ static int on_become_monitor(sd_bus_message *call, void *context, sd_bus_error *
 	sd_bus_message *lost = NULL;
 	int r;
 
-	(void)error;
 	/* Before it knows: nothing that happens from then on is to be missed. */
-	peer->subscribed = true;
+	if (!peers_subscribe(peer))
+		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+					 "Too many are subscribed");
 	events_update(peer->control);
 	r = sd_bus_reply_method_return(call, NULL);
 	if (r >= 0)

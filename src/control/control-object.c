@@ -369,14 +369,17 @@ static const char *caller(sd_bus_message *call)
 static int on_subscribe(sd_bus_message *call, void *context, sd_bus_error *error)
 {
 	struct client *client = context;
-	int r = client->peer ? 0 : subscribers_add(client, caller(call));
+	int r;
 
+	if (client->peer)
+		r = peers_subscribe(client) ? 0 : -ENOBUFS;
+	else
+		r = subscribers_add(client, caller(call));
 	if (r == -ENOBUFS)
 		return sd_bus_error_set(error, CONTROL_ERROR "TooManySubscribers",
 					"Too many on the bus are subscribed");
 	if (r < 0)
 		return r;
-	client->subscribed = client->peer;
 	events_update(client->control);
 	return sd_bus_reply_method_return(call, NULL);
 }

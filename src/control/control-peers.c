@@ -5,6 +5,10 @@
  * told from anybody else, so whatever peers say of themselves is believed. There are at most
  * CLIENTS_MAX of them, each of which must soon show that it speaks D-Bus, and what they send comes
  * to us through a guard (control-guard.h).
+ *
+ * When there are that many, whoever comes takes the place of the one who has said nothing for the
+ * longest time, unless that one waits for something: events, of which it was promised all, or the
+ * answer to an order. Some places are never for those who wait for events.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -132,6 +136,39 @@ static int on_room(sd_event_source *source, uint64_t usec, void *context)
 	return sd_event_source_set_enabled(control->on_peer, SD_EVENT_ON);
 }
 
+/* Finds room for one more, if need be by dropping one. Returns whether there is. */
+static bool make_room(struct control *control)
+{
+	struct client *idle = NULL;
+	unsigned peers = 0;
+
+	for (struct client *peer = control->clients; peer != NULL; peer = peer->next) {
+		if (!peer->peer || peer->dropped)
+			continue;
+		peers++;
+		if (!peer->subscribed && peer->orders == 0 &&
+		    (idle == NULL || peer->heard <= idle->heard))
+			idle = peer;
+	}
+	if (peers < CLIENTS_MAX)
+		return true;
+	if (idle != NULL)
+		client_drop(idle);
+	return idle != NULL;
+}
+
+bool peers_subscribe(struct client *peer)
+{
+	unsigned subscribed = 0;
+
+	for (const struct client *c = peer->control->clients; c != NULL; c = c->next)
+		subscribed += c->subscribed && !c->dropped && c != peer ? 1 : 0;
+	if (subscribed >= CLIENTS_SUBSCRIBED_MAX)
+		return false;
+	peer->subscribed = true;
+	return true;
+}
+
 static int on_peer(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
 	struct control *control = context;
@@ -149,7 +186,7 @@ static int on_peer(sd_event_source *source, int fd, uint32_t revents, void *cont
 			pause_accepting(control);
 			break;
 		}
-		if (control->peers >= CLIENTS_MAX)
+		if (!make_room(control))
 			close_fd(&peer);
 		else if (admit(control, peer) < 0)
 			pause_accepting(control);

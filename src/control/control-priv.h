@@ -36,8 +36,9 @@
 #define CONTROL_OUR_NAME  ":1.0"
 #define CONTROL_PEER_NAME ":1.1"
 
-/* Peers at the same time; whoever comes then is sent away. */
-#define CLIENTS_MAX 32
+/* Peers at the same time, and how many of them may be subscribed: those stay. */
+#define CLIENTS_MAX            32
+#define CLIENTS_SUBSCRIBED_MAX 24
 /* How long a peer may take to show that it speaks D-Bus. */
 #define CLIENT_PATIENCE (10 * USEC_PER_SEC)
 /* Messages that may wait for a client to read them. */
@@ -60,6 +61,7 @@ struct client {
 	bool subscribed;                /* peers */
 	struct subscriber *subscribers; /* on the bus */
 	bool dropped;
+	usec_t heard;     /* peers: when they last said something */
 	unsigned orders;  /* that wait for their answer */
 	uint64_t unheard; /* on the bus: signals it had no room for */
 };
@@ -116,7 +118,6 @@ struct control {
 
 	/* The system bus. */
 	bool bus_told; /* it is recorded that it can't be had */
-	unsigned peers;
 	struct client *bus;
 	sd_event_source *on_bus_retry;
 	usec_t bus_pause;
@@ -184,9 +185,11 @@ int subscribers_add(struct client *client, const char *name);
 void subscribers_remove(struct client *client, const char *name);
 void subscribers_free(struct client *client);
 
-/* control-peers.c: takes peers from the socket, from now on / no more. */
+/* control-peers.c: takes peers from the socket, from now on / no more. / Subscribes PEER; returns
+ * false when too many are. */
 int peers_start(struct control *control);
 void peers_stop(struct control *control);
+bool peers_subscribe(struct client *peer);
 
 /* control-bus.c: looks for the system bus, from now on / no more. */
 int bus_start(struct control *control);

@@ -62,9 +62,9 @@ int client_new(struct control *control, sd_bus *bus, bool peer, struct client **
 	*client = (struct client){.control = control,
 				  .next = control->clients,
 				  .bus = bus,
-				  .peer = peer};
+				  .peer = peer,
+				  .heard = clock_now()};
 	control->clients = client;
-	control->peers += peer ? 1 : 0;
 	*ret_client = client;
 	return 0;
 }
@@ -90,7 +90,6 @@ static void client_free(struct client *client)
 	struct control *control = client->control;
 
 	orders_forget(client);
-	control->peers -= client->peer ? 1 : 0;
 	if (client == control->bus)
 		bus_lost(control);
 	(void)sd_event_source_disable_unref(client->patience);
@@ -139,6 +138,7 @@ static int on_message(sd_bus_message *message, void *context, sd_bus_error *erro
 		client_drop(client);
 		return 0;
 	}
+	client->heard = clock_now();
 	if (client->guard != NULL)
 		guard_count(client->guard);
 	if (client->dropped)

@@ -131,7 +131,7 @@ static void outlives_messages_that_are_none(void **state)
 	}
 }
 
-/* There is room for 32; who comes then is sent away, and taken when there is room again. */
+/* There is room for 32; whoever comes then takes the place of who has been silent longest. */
 static void bounds_crowds(void **state)
 {
 	struct scene *scene = *state;
@@ -141,29 +141,66 @@ static void bounds_crowds(void **state)
 
 	for (int i = 0; i < CROWD; i++)
 		crowd[i] = scene_connect_raw(scene);
-	/* The last one is told at once: all others were accepted before. */
-	read_to_end(crowd[CROWD - 1]);
+	for (int i = 0; i < CROWD - 32; i++)
+		read_to_end(crowd[i]);
 	for (int i = 0; i < CROWD; i++)
 		ended[i] = (struct pollfd){.fd = crowd[i], .events = POLLIN};
 	assert_true(poll(ended, CROWD, 0) >= 0);
 	for (int i = 0; i < CROWD; i++)
 		gone += ended[i].revents != 0;
 	assert_int_equal(gone, CROWD - 32);
+	is_well(scene);
 	for (int i = 0; i < CROWD; i++)
 		close_fd(&crowd[i]);
-	/* That they are gone is seen in the order in which it happened, but not before others are
-	 * accepted: try until there is room. */
-	for (;;) {
-		sd_bus *bus = scene_connect(scene);
-		sd_bus_message *reply = NULL;
-		int r = sd_bus_call_method(bus, OBJECT_NAME, OBJECT_PATH, OBJECT_NAME,
-					   "ListConversations", NULL, &reply, "");
+	is_well(scene);
+}
 
-		(void)sd_bus_message_unref(reply);
-		hang_up(bus);
-		if (r >= 0)
-			break;
+static int on_answer(sd_bus_message *reply, void *context, sd_bus_error *error)
+{
+	unsigned *count = context;
+
+	(void)error;
+	assert_int_equal(sd_bus_message_is_method_error(reply, NULL), 0);
+	(*count)++;
+	return 0;
+}
+
+/* Who is subscribed, or waits for an answer, stays; some places are for others. */
+static void leaves_places_to_others(void **state)
+{
+	struct scene *scene = *state;
+	const struct watch_view view = {.number = 1};
+	sd_bus *bus[31], *waits = scene_connect(scene), *last;
+	struct wish wish;
+	unsigned count = 0;
+	uint64_t number;
+
+	fake_show(scene->watch, &view);
+	call_later(waits, on_answer, &count, "Close", "t", UINT64_C(1));
+	assert_true(sd_bus_flush(waits) >= 0);
+	fake_wait_wish(scene->watch, &wish, &number);
+	for (int i = 0; i < 31; i++) {
+		bus[i] = scene_connect(scene);
+		if (i < 24)
+			(void)sd_bus_message_unref(call(bus[i], "Subscribe", ""));
+		else
+			call_fails(bus[i], "Busy", "Subscribe", "");
 	}
+	(void)sd_bus_message_unref(call(bus[0], "Subscribe", ""));
+	for (int i = 0; i < 100; i++)
+		is_well(scene);
+	for (int i = 0; i < 24; i++)
+		(void)sd_bus_message_unref(call(bus[i], "GetMetrics", ""));
+	fake_answer(scene->watch, wish.ticket, 0);
+	run_until(waits, &count, 1);
+	/* One that leaves makes room for another. */
+	(void)sd_bus_message_unref(call(bus[0], "Unsubscribe", ""));
+	last = scene_connect(scene);
+	(void)sd_bus_message_unref(call(last, "Subscribe", ""));
+	hang_up(last);
+	hang_up(waits);
+	for (int i = 0; i < 31; i++)
+		hang_up(bus[i]);
 }
 
 /* A subscriber that reads nothing is dropped; whoever reads gets all. */
@@ -231,16 +268,6 @@ static void answers_floods(void **state)
 			(void)sd_bus_message_unref(call(bus[i], "GetMetrics", ""));
 	for (int i = 0; i < 8; i++)
 		hang_up(bus[i]);
-}
-
-static int on_answer(sd_bus_message *reply, void *context, sd_bus_error *error)
-{
-	unsigned *count = context;
-
-	(void)error;
-	assert_int_equal(sd_bus_message_is_method_error(reply, NULL), 0);
-	(*count)++;
-	return 0;
 }
 
 /* Many requests in one piece, as a client may send them: all are answered. */
@@ -337,6 +364,7 @@ int main(void)
 		TEST(bounds_greetings),
 		TEST(outlives_messages_that_are_none),
 		TEST(bounds_crowds),
+		TEST(leaves_places_to_others),
 		TEST(drops_the_deaf),
 		TEST(bounds_unread_answers),
 		TEST(answers_floods),
