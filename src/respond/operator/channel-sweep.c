@@ -315,6 +315,17 @@ static struct grave *judge(uint64_t number, bool first, bool final)
 	return sweep_dig(number, dir);
 }
 
+/* Whether GRAVE's directory has a grave already: its conversation was over while others are looked
+ * at. Under the lock. */
+static bool is_buried(const struct grave *grave)
+{
+	const struct grave *other = channel.first_grave;
+
+	while (other != NULL && (other->number != grave->number || other->ended != grave->ended))
+		other = other->next;
+	return other != NULL;
+}
+
 /* The same, unless its conversation has a place; if that comes now, it waits. */
 static void judge_number(uint64_t number, bool first, bool final)
 {
@@ -328,7 +339,10 @@ static void judge_number(uint64_t number, bool first, bool final)
 		return;
 	grave = judge(number, first, final);
 	lock_take(&channel.lock);
-	sweep_bury(grave);
+	if (grave != NULL && is_buried(grave))
+		free(grave);
+	else
+		sweep_bury(grave);
 	channel.judging = 0;
 	bell_ring_all(&channel.judged);
 	lock_drop(&channel.lock);

@@ -1,6 +1,5 @@
 /*
- * The fifo responder, with a channel that is none: what it makes of messages, orders and time, and
- * what another process goes on with.
+ * The fifo responder, with a channel that is none: what it makes of messages, orders and time.
  */
 #include "respond/fifo-responder.h"
 
@@ -427,85 +426,6 @@ static void test_order(void **state)
 	assert_int_equal(fake_order(0, line), -E2BIG);
 }
 
-/* Everything that waits comes along. */
-static void test_restore(void **state)
-{
-	(void)state;
-	ask("a");
-	ask("b");
-	(void)fake_obey("#1 yes\n");
-	assert_int_equal(fake_write("#2 one\ntwo\nbeg"), 1);
-	fake.log[0] = '\0';
-	assert_int_equal(fake_restore(), 0);
-	fake_expect("find fifo\nshow 2 2\n");
-	assert_int_equal(fake.c.waiting, 2);
-	assert_int_equal(fake.c.wake_fd, fake.fds[0]);
-	assert_int_equal(fake.c.wake_at, fake_now);
-	(void)fake_obey("un\n");
-	fake_expect("out S #2 one\nsent #2 one\nshow 2 0\nout S #2 two\nsent two\n"
-		    "out S #2 begun\nsent begun\n");
-}
-
-/* However long the restart takes, an order that has begun may be ended. */
-static void test_restore_unfinished(void **state)
-{
-	(void)state;
-	assert_int_equal(fake_write("begun"), 1);
-	assert_int_equal(fake_wake(MARCEL_WAKE_READY), MARCEL_CONTINUE);
-	fake_now += SECONDS(60);
-	assert_int_equal(fake_restore(), 0);
-	assert_int_equal(fake.c.wake_at, fake_now + SECONDS(2));
-	(void)fake_pass(SECONDS(1));
-	fake.log[0] = '\0';
-	(void)fake_obey(" and ended\nnext");
-	fake_expect("out S #0 begun and ended\nsent begun and ended\n");
-	(void)fake_pass(SECONDS(2));
-	fake_expect("refused unfinished: next\nnote refused unfinished: next\n");
-}
-
-/* The process died after it had answered, and before that was true. */
-static void test_died(void **state)
-{
-	static char before[sizeof(fake.state)];
-
-	(void)state;
-	ask("a");
-	assert_int_equal(fake_write("yes\n"), 1);
-	(void)memcpy(before, fake.state, sizeof(before));
-	(void)fake_wake(MARCEL_WAKE_READY);
-	fake_expect_said("yes\n");
-	(void)memcpy(fake.state, before, sizeof(before));
-	assert_int_equal(fake_restore(), 0);
-	assert_int_equal(fake.c.waiting, 1);
-	fake.log[0] = '\0';
-	assert_int_equal(fake_pass(0), MARCEL_CONTINUE);
-	fake_expect("out S #1 yes\nsent yes\nshow 1 0\n");
-}
-
-static void test_restore_broken(void **state)
-{
-	(void)state;
-	ask("a");
-	(void)fake_obey("x\n");
-	ask("b");
-	(void)memset(fake.pad, 0, 64);
-	fake.log[0] = '\0';
-	assert_int_equal(fake_restore(), 0);
-	fake_expect("find fifo\ntrouble queued orders are lost\nshow 2 2\n");
-	(void)fake_obey("yes\n");
-	fake_expect("out S #2 yes\nsent yes\nshow 2 0\n");
-	assert_int_equal(fifo_responder.restore(&fake.c, 99), -ENOTSUP);
-}
-
-static void test_restore_without_fifo(void **state)
-{
-	(void)state;
-	fake.lost = true;
-	fake.log[0] = '\0';
-	assert_int_equal(fake_restore(), 0);
-	fake_expect("find fifo\ntrouble its FIFO was lost, with the orders in it\nshow 0 0\n");
-}
-
 static void test_no_place(void **state)
 {
 	(void)state;
@@ -599,32 +519,13 @@ static void test_settings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_answers),
-		TEST(test_turns),
-		TEST(test_one_a_turn),
-		TEST(test_refused),
-		TEST(test_slashes),
-		TEST(test_done),
-		TEST(test_absent),
-		TEST(test_not_absent),
-		TEST(test_never_absent),
-		TEST(test_wide),
-		TEST(test_unfinished),
-		TEST(test_unfinished_at_the_end),
-		TEST(test_unreadable),
-		TEST(test_many_at_the_end),
-		TEST(test_full),
-		TEST(test_no_room),
-		TEST(test_order),
-		TEST(test_restore),
-		TEST(test_restore_unfinished),
-		TEST(test_died),
-		TEST(test_restore_broken),
-		TEST(test_restore_without_fifo),
-		TEST(test_no_place),
-		TEST(test_ends),
-		TEST(test_ends_absent),
-		TEST(test_said),
+		TEST(test_answers),    TEST(test_turns),           TEST(test_one_a_turn),
+		TEST(test_refused),    TEST(test_slashes),         TEST(test_done),
+		TEST(test_absent),     TEST(test_not_absent),      TEST(test_never_absent),
+		TEST(test_wide),       TEST(test_unfinished),      TEST(test_unfinished_at_the_end),
+		TEST(test_unreadable), TEST(test_many_at_the_end), TEST(test_full),
+		TEST(test_no_room),    TEST(test_order),           TEST(test_no_place),
+		TEST(test_ends),       TEST(test_ends_absent),     TEST(test_said),
 		TEST(test_settings),
 	};
 

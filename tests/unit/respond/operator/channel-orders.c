@@ -23,21 +23,6 @@
 #include "respond/operator/channel-priv.h"
 #include "respond/operator/pad.h"
 
-/* Writes LENGTH bytes at BYTES into DIRECTORY/in, however long that takes. */
-static void put(const struct world *world, const char *bytes, size_t length)
-{
-	auto_close int fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	while (length > 0) {
-		ssize_t n = write(fd, bytes, length);
-
-		assert_true(n > 0);
-		bytes += n;
-		length -= (size_t)n;
-	}
-}
-
 static void test_routing(void **state)
 {
 	const struct world *world = *state;
@@ -78,7 +63,7 @@ static void test_malformed(void **state)
 	place = world_place(17);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		assert_true(world_order(world, "in", lines[i]));
-	put(world, "17 a\0b\n", 7);
+	world_put(world, "17 a\0b\n", 7);
 	world_await(world, "events", " refused - malformed: ", 12);
 	world_await(world, "events", " refused - malformed: abc\n", 1);
 	world_await(world, "events", " refused - malformed: 17 a\\x00b\n", 1);
@@ -140,16 +125,16 @@ static void test_long(void **state)
 	world_open(world, USEC_NEVER);
 	place = world_place(17);
 	line[CHANNEL_LINE_MAX] = '\n';
-	put(world, line, CHANNEL_LINE_MAX + 1);
+	world_put(world, line, CHANNEL_LINE_MAX + 1);
 	assert_int_equal(strlen(world_take(place)), CHANNEL_LINE_MAX + 1 - 3);
 	line[CHANNEL_LINE_MAX] = 'x';
 	line[CHANNEL_LINE_MAX + 1] = '\n';
-	put(world, line, CHANNEL_LINE_MAX + 2);
+	world_put(world, line, CHANNEL_LINE_MAX + 2);
 	world_await(world, "events", " refused 17 too-long: xxx", 1);
 	line[CHANNEL_LINE_MAX + 1] = 'x';
 	line[size - 1] = '\n';
-	put(world, line, size);
-	put(world, "17 next\n", 8);
+	world_put(world, line, size);
+	world_put(world, "17 next\n", 8);
 	assert_string_equal(world_take(place), "next\n");
 	world_await(world, "events", " refused 17 too-long: xxx", 2);
 	world_await(world, "events", " refused ", 2);
@@ -180,9 +165,9 @@ static void test_torn(void **state)
 	channel_patience = 500 * USEC_PER_MSEC;
 	world_open(world, USEC_NEVER);
 	place = world_place(17);
-	put(world, "17 secret 17", 12);
+	world_put(world, "17 secret 17", 12);
 	world_await(world, "events", " refused 17 unfinished: secret 17\n", 1);
-	put(world, " /close\n17 next\n", 16);
+	world_put(world, " /close\n17 next\n", 16);
 	assert_string_equal(world_take(place), "next\n");
 	world_await(world, "events", " refused - unfinished:  /close\n", 1);
 	place_close(place, "end-word", false);
@@ -200,21 +185,21 @@ static void test_unfinished(void **state)
 	channel_patience = 20 * USEC_PER_MSEC;
 	world_open(world, USEC_NEVER);
 	place = world_place(17);
-	put(world, "17 one\n17 tw", 12);
+	world_put(world, "17 one\n17 tw", 12);
 	assert_string_equal(world_take(place), "one\n");
 	world_await(world, "events", " refused 17 unfinished: tw\n", 1);
 	await_end();
-	put(world, "17 three\n", 9);
+	world_put(world, "17 three\n", 9);
 	assert_string_equal(world_take(place), "three\n");
-	put(world, "17", 2);
+	world_put(world, "17", 2);
 	world_await(world, "events", " refused - unfinished: 17\n", 1);
 	await_end();
 	/* Nor is the end of one that is too long waited for for ever. */
 	(void)memset(line, 'x', sizeof(line));
-	put(world, line, sizeof(line));
+	world_put(world, line, sizeof(line));
 	world_await(world, "events", " refused - too-long: xxx", 1);
 	await_end();
-	put(world, "17 four\n", 8);
+	world_put(world, "17 four\n", 8);
 	assert_string_equal(world_take(place), "four\n");
 	place_close(place, "end-word", false);
 	channel_close();
@@ -231,7 +216,7 @@ static void test_pieces(void **state)
 	world_open(world, USEC_NEVER);
 	place = world_place(17);
 	for (const char *at = "17 Bonjour\n"; *at != '\0'; at++)
-		put(world, at, 1);
+		world_put(world, at, 1);
 	assert_string_equal(world_take(place), "Bonjour\n");
 	place_close(place, "end-word", false);
 	channel_close();
@@ -256,7 +241,7 @@ static void test_many(void **state)
 		for (int k = 0; k < 100 && i < lines; k++, i++)
 			used += (size_t)snprintf(bytes + used, sizeof(bytes) - used, "17 line %u\n",
 						 i);
-		put(world, bytes, used);
+		world_put(world, bytes, used);
 		while (next < i) {
 			const char *got = world_take(place);
 
@@ -473,269 +458,6 @@ static void test_in_without_room(void **state)
 	assert_int_equal(umount2(world->root, MNT_DETACH), 0);
 }
 
-/* Who waits for a FIFO of a daemon that has gone to be opened is heard by the next one. */
-static void test_left_in(void **state)
-{
-	const struct world *world = *state;
-	auto_close int fd = -1;
-
-	world_open(world, USEC_NEVER);
-	channel_close();
-	fd = open(world_path(world, "in"), O_RDWR | O_CLOEXEC);
-	assert_int_equal(write(fd, "17 before\n", 10), 10);
-	world_open(world, USEC_NEVER);
-	world_await(world, "events", " refused 17 no-conversation: before\n", 1);
-	channel_close();
-}
-
-/* When the service stops there is a last look, at what came with nobody to pass it on; the FIFO
- * stays, and nothing is left in it. */
-static void test_end(void **state)
-{
-	const struct world *world = *state;
-	auto_close int fd = -1;
-	char *line = malloc(300000);
-	struct place *place;
-
-	assert_non_null(line);
-	(void)memset(line, 'x', 300000);
-	world_open(world, USEC_NEVER);
-	place = world_place(17);
-	fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
-	assert_true(fcntl(fd, F_SETPIPE_SZ, 1024 * 1024) > 0);
-	put(world, "17 wh", 5);
-	channel_rest();
-	put(world, "ole\n17 two\n* three\nabc\n", 23);
-	put(world, line, 300000);
-	put(world, "\n18 x", 5);
-	channel_end();
-	world_await(world, "events", " refused 17 no-conversation: whole\n", 1);
-	world_await(world, "events", " refused 17 no-conversation: two\n", 1);
-	world_await(world, "events", " refused - no-conversation: * three\n", 1);
-	world_await(world, "events", " refused - malformed: abc\n", 1);
-	world_await(world, "events", " refused - too-long: xxx", 1);
-	world_await(world, "events", " refused 18 unfinished: x\n", 1);
-	put(world, "19 last\n", 8);
-	place_close(place, "stop", false);
-	channel_close();
-	world_await(world, "events", " refused 19 no-conversation: last\n", 1);
-	world_await(world, "events", " refused ", 7);
-	assert_int_equal(write(fd, "late\n", 5), -1);
-	assert_int_equal(errno, EPIPE);
-	world_await_path(world, "in", true);
-	/* The next one passes on as ever. */
-	world_open(world, USEC_NEVER);
-	place = world_place(20);
-	assert_true(world_order(world, "in", "20 Bonjour"));
-	assert_string_equal(world_take(place), "Bonjour\n");
-	place_close(place, "end-word", false);
-	(void)world_check_numbers(world, 1);
-	channel_close();
-	free(line);
-}
-
-/* What opens with its first conversation does not when that comes after the end. */
-static void test_end_unopened(void **state)
-{
-	const struct world *world = *state;
-	struct place_about about = world_about(17);
-	struct place *place = NULL;
-
-	assert_int_equal(channel_open(world->path, USEC_NEVER, false), 0);
-	channel_end();
-	assert_int_equal(place_make(&about, &place), -ESHUTDOWN);
-	assert_null(place);
-	channel_close();
-	world_await_path(world, "in", false);
-}
-
-static void *make_place(void *argument)
-{
-	struct place_about about = world_about(17);
-
-	if (place_make(&about, argument) < 0)
-		*(struct place **)argument = NULL;
-	return NULL;
-}
-
-/* It opens while the service stops: all that is written is refused, or there was nobody to write
- * to. */
-static void test_end_while_it_opens(void **state)
-{
-	const struct world *world = *state;
-	size_t lines = 0;
-
-	for (int i = 0; i < 50; i++) {
-		struct place *place = NULL;
-		pthread_t thread;
-
-		assert_int_equal(channel_open(world->path, USEC_NEVER, false), 0);
-		assert_int_equal(thread_start(&thread, "maker", NULL, 0, make_place, &place), 0);
-		for (int k = 0; k < i; k++)
-			(void)sched_yield();
-		channel_end();
-		thread_join(thread);
-		if (place != NULL) {
-			assert_true(world_order(world, "in", "17 late"));
-			place_close(place, "stop", false);
-			lines++;
-		}
-		channel_close();
-		assert_int_equal(world_count(world, "events",
-					     " refused 17 no-conversation: late\n"),
-				 lines);
-	}
-}
-
-/* Begins a process that writes LINE to DIRECTORY/in without end, and waits until it does. */
-static pid_t begin_flood(const struct world *world, const char *line)
-{
-	auto_close int fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
-	pid_t parent = getpid();
-	int inside = 0;
-	pid_t child;
-
-	assert_true(fd >= 0);
-	child = world_fork();
-	if (child == 0) {
-		while (getppid() == parent && write(fd, line, strlen(line)) > 0)
-			;
-		_exit(0);
-	}
-	while (inside == 0)
-		assert_int_equal(ioctl(fd, FIONREAD, &inside), 0);
-	return child;
-}
-
-/* Who writes without end does not keep the service from stopping. */
-static void test_end_flooded(void **state)
-{
-	const struct world *world = *state;
-	uint64_t told;
-	pid_t child;
-
-	world_open(world, USEC_NEVER);
-	channel_rest();
-	child = begin_flood(world, "zz\n");
-	channel_end();
-	channel_close();
-	assert_int_equal(kill(child, SIGKILL), 0);
-	assert_int_equal(waitpid(child, NULL, 0), child);
-	told = world_check_numbers(world, 1);
-	assert_true(told > 0 && told <= (uint64_t)2 * (CHANNEL_REFUSED_MAX + 1));
-	/* Without end, but as long as the daemon runs: what was read meanwhile waits. */
-	world_open(world, USEC_NEVER);
-	child = begin_flood(world, "\n");
-	world_await_path(world, "events.1", true);
-	channel_rest();
-	told = channel.table->last_event;
-	channel_end();
-	assert_true(channel.table->last_event <= told + CHANNEL_REFUSED_MAX + 1);
-	assert_int_equal(kill(child, SIGKILL), 0);
-	assert_int_equal(waitpid(child, NULL, 0), child);
-	channel_close();
-}
-
-/* How many there were is told all the same. */
-static void test_end_many(void **state)
-{
-	const struct world *world = *state;
-	const size_t n = 20000;
-	char *lines = malloc(n * 3);
-	struct place *place;
-	char text[64];
-
-	assert_non_null(lines);
-	world_open(world, USEC_NEVER);
-	place = world_place(17);
-	(void)memset(lines, '\n', n);
-	assert_int_equal(write(place_fd(place), lines, n), n);
-	place_close(place, "end-word", false);
-	(void)snprintf(text, sizeof(text), " refused 17 too-many: %zu more orders\n",
-		       n - CHANNEL_REFUSED_MAX);
-	assert_int_equal(world_count(world, "events", text), 1);
-	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: \n"),
-			 CHANNEL_REFUSED_MAX);
-	channel_rest();
-	for (size_t i = 0; i < n; i++)
-		(void)memcpy(lines + 3 * i, "zz\n", 3);
-	put(world, lines, n * 3);
-	channel_end();
-	(void)snprintf(text, sizeof(text), " refused - too-many: %zu more orders\n",
-		       n - CHANNEL_REFUSED_MAX);
-	assert_int_equal(world_count(world, "events", text), 1);
-	assert_int_equal(world_count(world, "events", " refused - malformed: zz\n"),
-			 CHANNEL_REFUSED_MAX);
-	(void)world_check_numbers(world, 1);
-	channel_close();
-	free(lines);
-}
-
-/* What a conversation has not read when it ends is refused, to the last byte. */
-static void test_unread(void **state)
-{
-	const struct world *world = *state;
-	auto_close int fd = -1;
-	struct place *place;
-
-	world_open(world, USEC_NEVER);
-	place = world_place(17);
-	fd = open(world_path(world, "conversations/17/in"), O_WRONLY | O_CLOEXEC);
-	assert_int_equal(write(fd, "one\ntwo\nthr", 11), 11);
-	place_close(place, "end-word", false);
-	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: one\n"), 1);
-	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: two\n"), 1);
-	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: thr\n"), 1);
-	assert_int_equal(world_count(world, "events", " closed 17 end-word\n"), 1);
-	assert_int_equal(access(world_path(world, "conversations/17/in"), F_OK), -1);
-	/* Who has it open still gets an event or an error, but no silence. */
-	if (write(fd, "late\n", 5) == 5)
-		world_await(world, "events", " refused 17 no-conversation: late\n", 1);
-	channel_close();
-	assert_int_equal(write(fd, "late\n", 5), -1);
-	assert_int_equal(errno, EPIPE);
-}
-
-/* Collects lines in a struct heard. */
-struct heard {
-	char text[256];
-	size_t length;
-};
-
-static void hear(void *context, const char *line, size_t length)
-{
-	struct heard *heard = context;
-
-	heard->length += (size_t)snprintf(heard->text + heard->length,
-					  sizeof(heard->text) - heard->length, "%.*s;", (int)length,
-					  line);
-}
-
-/* When a FIFO is over everything in it was seen, and nothing more gets in: not even before it is
- * closed. */
-static void test_finish(void **state)
-{
-	const struct world *world = *state;
-	struct heard heard = {.length = 0};
-	int fd, writer;
-
-	world_open(world, USEC_NEVER);
-	channel_close();
-	fd = fifo_make(AT_FDCWD, world_path(world, "end"));
-	writer = open(world_path(world, "end"), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	assert_true(fd >= 0 && writer >= 0);
-	assert_true(fcntl(writer, F_SETPIPE_SZ, 1024 * 1024) > 0);
-	assert_int_equal(write(writer, "one\ntwo\nthr", 11), 11);
-	fifo_finish(fd, hear, &heard);
-	assert_string_equal(heard.text, "one;two;thr;");
-	assert_int_equal(write(writer, "x", 1), -1);
-	assert_int_equal(errno, EAGAIN);
-	close_fd(&fd);
-	assert_int_equal(write(writer, "x", 1), -1);
-	assert_int_equal(errno, EPIPE);
-	close_fd(&writer);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -760,15 +482,6 @@ int main(void)
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_in_without_room, world_set_up,
 						world_tear_down),
-		cmocka_unit_test_setup_teardown(test_left_in, world_set_up, world_tear_down),
-		cmocka_unit_test_setup_teardown(test_end_flooded, world_set_up, world_tear_down),
-		cmocka_unit_test_setup_teardown(test_end_many, world_set_up, world_tear_down),
-		cmocka_unit_test_setup_teardown(test_end, world_set_up, world_tear_down),
-		cmocka_unit_test_setup_teardown(test_end_unopened, world_set_up, world_tear_down),
-		cmocka_unit_test_setup_teardown(test_end_while_it_opens, world_set_up,
-						world_tear_down),
-		cmocka_unit_test_setup_teardown(test_unread, world_set_up, world_tear_down),
-		cmocka_unit_test_setup_teardown(test_finish, world_set_up, world_tear_down),
 	};
 
 	(void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);

@@ -205,6 +205,20 @@ bool world_order(const struct world *world, const char *path, const char *line)
 	return fd >= 0 && write(fd, whole, (size_t)n) == n;
 }
 
+void world_put(const struct world *world, const char *bytes, size_t length)
+{
+	auto_close int fd = open(world_path(world, "in"), O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	while (length > 0) {
+		ssize_t n = write(fd, bytes, length);
+
+		assert_true(n > 0);
+		bytes += n;
+		length -= (size_t)n;
+	}
+}
+
 /* The channel. */
 
 void world_open(const struct world *world, usec_t grace)

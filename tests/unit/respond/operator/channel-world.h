@@ -49,6 +49,9 @@ void world_await_path(const struct world *world, const char *path, bool there);
 /* Writes LINE and LF into PATH, which is there. Returns whether that worked. */
 bool world_order(const struct world *world, const char *path, const char *line);
 
+/* Writes LENGTH bytes at BYTES into DIRECTORY/in, however long that takes. */
+void world_put(const struct world *world, const char *bytes, size_t length);
+
 /* Opens the channel with GRACE / makes the place of NUMBER. */
 void world_open(const struct world *world, usec_t grace);
 struct place *world_place(uint64_t number);
