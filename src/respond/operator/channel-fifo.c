@@ -75,6 +75,9 @@ bool fifo_is(int dir, const char *name, int fd)
 	       there.st_dev == here.st_dev && there.st_ino == here.st_ino;
 }
 
+/* Somebody may fill it again before it is smaller. */
+#define SHRINKS_MAX 64
+
 /* A line as it comes together. */
 struct gathering {
 	fifo_line_fn *function;
@@ -167,6 +170,15 @@ void fifo_finish(int fd, fifo_line_fn *function, void *context)
 
 	fill(fd);
 	copy = copy_all(fd);
+	/* Beyond pipe-user-pages-soft (pipe(7)) new pipes are small, and stay so; but FD can be
+	 * made as small, once it is empty. */
+	for (int i = 0; copy < 0 && i < SHRINKS_MAX; i++) {
+		drain(fd, &g);
+		if (fcntl(fd, F_SETPIPE_SZ, PIPE_BUF) < 0)
+			continue;
+		fill(fd);
+		copy = copy_all(fd);
+	}
 	/* Without a copy this comes next: only what is written from here on is lost. */
 	drain(copy >= 0 ? copy : fd, &g);
 	end_line(&g);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -280,6 +281,41 @@ static void test_finish(void **state)
 	close_fd(&writer);
 }
 
+/* Also when its owner has so many FIFOs that a new one may not be of the usual size. */
+static void test_finish_among_many(void **state)
+{
+	struct rlimit limit = {.rlim_cur = 8192, .rlim_max = 8192};
+	struct heard heard = {.length = 0};
+	int status = 0, fd, pair[2];
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0 || setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		skip();
+	child = world_fork();
+	if (child == 0) {
+		int size;
+
+		assert_int_equal(setresuid(61234, 61234, 61234), 0);
+		fd = fifo_make_nameless();
+		assert_true(fd >= 0);
+		size = fcntl(fd, F_GETPIPE_SZ);
+		do
+			assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+		while (fcntl(pair[0], F_GETPIPE_SZ) >= size && pair[1] < 8000);
+		if (fcntl(pair[0], F_GETPIPE_SZ) >= size)
+			_exit(0);
+		assert_int_equal(write(fd, "one\ntwo\nthr", 11), 11);
+		fifo_finish(fd, hear, &heard);
+		assert_string_equal(heard.text, "one;two;thr;");
+		assert_int_equal(write(fd, "x", 1), -1);
+		assert_int_equal(errno, EAGAIN);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +328,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_end_many, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_unread, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_finish, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_finish_among_many, world_set_up,
+						world_tear_down),
 	};
 
 	(void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
