@@ -163,15 +163,21 @@ static int make_parents(char *path)
 	return 0;
 }
 
-/* Makes the directory NAME in DIR if need be, and opens it. */
+/* Makes the directory NAME in DIR if need be, and opens it. -EPERM: it is somebody else's, who
+ * would say who may read what is in it. */
 static int open_directory(int dir, const char *name)
 {
-	int fd;
+	auto_close int fd = -1;
+	struct stat st;
 
 	if (mkdirat(dir, name, DIRECTORY_MODE) < 0 && errno != EEXIST)
 		return -errno;
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return -EPERM;
+	return take_fd(&fd);
 }
 
 /* Sees to it that no other daemon uses the directory. The kernel drops the lock with the process.
@@ -208,7 +214,11 @@ static void open_files(void)
 	if (r == 0)
 		r = open_directory(AT_FDCWD, channel.directory);
 	if (r < 0) {
-		record_trouble(NULL, "There are no files for operators", r);
+		record_trouble(NULL,
+			       r == -EPERM ? "Its directory belongs to somebody else, so there are "
+					     "no files for operators"
+					   : "There are no files for operators",
+			       r);
 		return;
 	}
 	channel.dir = r;

@@ -133,6 +133,26 @@ static void test_waiting(void **state)
 	channel_close();
 }
 
+/* Who owns a directory says who reads what is in it. */
+static void test_of_somebody_else(void **state)
+{
+	const struct world *world = *state;
+
+	if (geteuid() != 0)
+		skip();
+	world_open(world, 0);
+	channel_close();
+	assert_int_equal(chown(world->path, 12345, 12345), 0);
+	world_open(world, 0);
+	assert_int_equal(world_troubles("belongs to somebody else"), 1);
+	assert_false(channel_has_files());
+	channel_close();
+	assert_int_equal(chown(world->path, 0, 12345), 0);
+	world_open(world, 0);
+	assert_true(channel_has_files());
+	channel_close();
+}
+
 /* A conversation that an operator takes again has its old directory. */
 static void test_return(void **state)
 {
@@ -445,6 +465,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dialogue, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_info, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_waiting, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_of_somebody_else, world_set_up,
+						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_return, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_same_number, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_numbers, world_set_up, world_tear_down),
