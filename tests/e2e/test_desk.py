@@ -281,9 +281,9 @@ def test_giving_to_another_one(house):
     peer = house.connect("one")
     desk = house.desk()
     desk.wait("C> #1 one").press("C-g").wait("Give to: ").press("C-u").type("nobody")
-    desk.press("Enter").wait("#1 is not answered; give all the same?").press("n").wait_input("#1 S>")
-    desk.press("C-g").wait("Give to: ").press("C-u").type("nobody").press("Enter").wait("all the same")
-    desk.press("y").wait("refused: ").press("C-g", "C-u").wait_input("Give to:")
+    desk.press("Enter").wait("#1 is not answered; give all the same?").press("n")
+    desk.wait_input("#1 S>").press("C-g").wait("Give to: ").press("C-u").type("nobody")
+    desk.press("Enter").wait("all the same").press("y").wait("refused: ").press("C-g", "C-u").wait_input("Give to:")
     # There is one besides who answers.
     desk.press("Tab", "Tab").type("?").wait_input("Give to: echo?")
     desk.press("C-u").type("echo").press("Enter").wait("#1 is not answered").press("y")
