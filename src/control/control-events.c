@@ -82,6 +82,32 @@ const char *events_text(char buffer[], size_t size, const struct watch_event *ev
 	return buffer;
 }
 
+/* What a signal takes beside its text, about. */
+#define SIGNAL_COST 512
+
+/* No less than the bytes of signals among the last N messages, which CLIENT has not read. */
+static uint64_t unread_bytes(const struct client *client, uint64_t n)
+{
+	if (n > client->signals)
+		n = client->signals;
+	if (n == 0)
+		return 0;
+	return client->bytes - client->before[(client->signals - n) % CLIENT_QUEUE_MAX];
+}
+
+static bool has_room(const struct client *client)
+{
+	uint64_t n = client_backlog(client);
+
+	return n < CLIENT_QUEUE_MAX && unread_bytes(client, n) < CLIENT_QUEUE_BYTES;
+}
+
+static void count_signal(struct client *client, const struct signal *signal)
+{
+	client->before[client->signals++ % CLIENT_QUEUE_MAX] = client->bytes;
+	client->bytes += SIGNAL_COST + (signal->text != NULL ? strlen(signal->text) : 0);
+}
+
 static int send_signal(struct client *client, const struct signal *signal)
 {
 	sd_bus_message *message = NULL;
@@ -96,6 +122,8 @@ static int send_signal(struct client *client, const struct signal *signal)
 	if (r >= 0)
 		r = sd_bus_send(client->bus, message, NULL);
 	(void)sd_bus_message_unref(message);
+	if (r >= 0)
+		count_signal(client, signal);
 	return r;
 }
 
@@ -122,7 +150,7 @@ static void tell_client(struct client *client, const struct signal *signal)
 {
 	struct signal lost = {.member = "Lost", .append = append_lost, .lost = client->unheard};
 
-	if (client_backlog(client) >= CLIENT_QUEUE_MAX) {
+	if (!has_room(client)) {
 		if (client->peer)
 			drop_deaf(client);
 		else

@@ -41,8 +41,9 @@
 #define CLIENTS_SUBSCRIBED_MAX 24
 /* How long a peer may take to show that it speaks D-Bus. */
 #define CLIENT_PATIENCE (10 * USEC_PER_SEC)
-/* Messages that may wait for a client to read them. */
-#define CLIENT_QUEUE_MAX 512
+/* Messages that may wait for a client to read them, and bytes of signals, about. */
+#define CLIENT_QUEUE_MAX   512
+#define CLIENT_QUEUE_BYTES (UINT64_C(1024) * 1024)
 /* Orders of one caller, and of all on the bus, that wait for their answer. */
 #define ORDERS_MAX     64
 #define ORDERS_BUS_MAX 1024
@@ -64,6 +65,9 @@ struct client {
 	usec_t heard;     /* peers: when they last said something */
 	unsigned orders;  /* that wait for their answer */
 	uint64_t unheard; /* on the bus: signals it had no room for */
+	uint64_t signals; /* that were sent to it, and their bytes */
+	uint64_t bytes;
+	uint64_t before[CLIENT_QUEUE_MAX]; /* of each of the last ones: the bytes before it */
 };
 
 /* A call that is answered later. */
