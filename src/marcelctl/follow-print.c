@@ -56,6 +56,7 @@ static void print_refused(const char *text)
 		{"too-long", N_("that is too long")},
 		{"unfinished", N_("that was not finished in time")},
 		{"full", N_("too many orders wait already, for the client does not read")},
+		{"too-many", N_("too many were left at the end to be told one by one")},
 	};
 	const size_t turn = text[0] == '#' ? strspn(text + 1, "0123456789") + 1 : 0;
 	const char *word = turn > 0 && text[turn] == ' ' ? text + turn + 1 : text;

@@ -448,8 +448,8 @@ def test_french(fake, french):  # noqa: F811
     assert "NUMÉRO" in call(fake, "list", env={**UTC, **french}).out
     fake("fail Say BadOrder in English")
     assert call(fake, "say", "17", "/x", status=FAILED, env={**UTC, **french}).err == (
-        "marcelctl: marceld ne comprend pas cet ordre\u00a0: un ordre est une ligne de texte, ou /close, "
-        "/reset, /give NOM, /note TEXTE\n")
+        "marcelctl: marceld ne comprend pas cet ordre\u00a0: un ordre est une ligne de texte, ou /done, "
+        "/close, /reset, /give NOM, /note TEXTE\n")
 
 
 @pytest.fixture(name="latin", scope="session")
