@@ -185,7 +185,7 @@ static void end_talk(struct desk_talk *talk, uint64_t now, const char *reason)
 	(void)snprintf(text, sizeof(text), _("ended: %s"), reason);
 	desk_model_note(talk, now, text);
 	talk->ended = true;
-	talk->missed = talk->waiting != 0 && talk->unread > 0;
+	talk->missed = (talk->waiting != 0 || talk->deserted) && talk->unread > 0;
 	desk_talk_set_waiting(talk, 0, 0);
 }
 
@@ -252,6 +252,15 @@ static void switched(struct desk_talk *talk, const char *responder, uint64_t now
 		desk_talk_set_waiting(talk, 0, 0);
 }
 
+static bool client_spoke_last(const struct desk_talk *talk)
+{
+	size_t at = talk->count;
+
+	while (at > 0 && talk->lines[at - 1].who != 'C' && talk->lines[at - 1].who != 'S')
+		at--;
+	return at > 0 && talk->lines[at - 1].who == 'C';
+}
+
 struct desk_talk *desk_model_event(struct desk_model *model, const struct link_event *event,
 				   uint64_t now)
 {
@@ -277,6 +286,8 @@ struct desk_talk *desk_model_event(struct desk_model *model, const struct link_e
 		set(&talk->suspended, "");
 		talk->opened = now;
 	} else if (strcmp(event->name, "Waiting") == 0) {
+		/* Who takes leave waits for nothing any more, some time before the end. */
+		talk->deserted = event->turn == 0 && talk->waiting != 0 && client_spoke_last(talk);
 		desk_talk_set_waiting(talk, event->turn, desk_talk_time_of(talk, event->turn, now));
 	} else if (strcmp(event->name, "Switched") == 0) {
 		switched(talk, event->text, now);

@@ -68,6 +68,7 @@ struct desk_talk {
 	char *draft;     /* of an answer to the oldest open turn, escaped; NULL: none */
 	bool ended;
 	bool missed;     /* it ended while it waited, and has not been looked at since */
+	bool deserted;   /* it waits no more, though its client was the last to say something */
 	bool displaced;  /* its number has become another one's; not asked for yet */
 	bool listed;     /* while a list is merged */
 	bool past_known; /* of this connection; or on its way */

@@ -184,7 +184,7 @@ static void leaves_places_to_others(void **state)
 		if (i < 24)
 			(void)sd_bus_message_unref(call(bus[i], "Subscribe", ""));
 		else
-			call_fails(bus[i], "Busy", "Subscribe", "");
+			call_fails(bus[i], "TooManySubscribers", "Subscribe", "");
 	}
 	(void)sd_bus_message_unref(call(bus[0], "Subscribe", ""));
 	for (int i = 0; i < 100; i++)
