@@ -47,8 +47,8 @@ struct watched {
 	usec_t waiting_since;
 	usec_t came[CAME_MAX]; /* when the last turns came, by turn % CAME_MAX; 0: not known */
 	usec_t last;
-	bool has_past; /* what was said last is kept, and good; only the conversation's thread
-			* changes it while that runs */
+	bool has_past;  /* what was said last is kept, and good; only the conversation's thread
+			 * changes it while that runs */
 	usec_t closing; /* since when only its end is to come; 0: it is not so */
 	bool wants_end; /* a wish to end it was answered then */
 	struct wish_node *wishes; /* oldest first; the first may be at work */
