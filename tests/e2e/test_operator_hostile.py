@@ -299,8 +299,7 @@ def test_permission_is_taken_away(open_place, marceld, part):
         "asks and again", "and again"], "it is in out")
     # One or two words about it, however much was said.
     assert len(desk.troubles()) < 5, desk.troubles()
-    if part != "waiting":
-        assert 0 < len(desk.channel.find("trouble")) < 5, desk.channel.find("trouble")
+    assert 0 < len(desk.channel.find("trouble")) < 5, desk.channel.find("trouble")
     newest, fourth = desk.meet()
     newest.send("asks\n")
     wait_until(lambda: desk.channel.waiting() == [fourth], "it is shown as waiting")

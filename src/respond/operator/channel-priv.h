@@ -104,7 +104,8 @@ struct place {
 
 	/* Once claimed, of its conversation's thread. */
 	bool has_directory;
-	bool out_fails; /* told */
+	bool out_fails;  /* told */
+	bool link_fails; /* told */
 	uint8_t id[16];
 	char *peer;
 	char *listener;

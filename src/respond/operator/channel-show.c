@@ -233,20 +233,36 @@ void place_write_info(const struct place *place, const char *ended)
 		channel_recovered(TOLD_INFO);
 }
 
-/* Makes the link of PLACE, which has its number. */
+/* Tells how it went with PLACE's link in waiting/: R is 0, or a negative errno. Returns whether it
+ * went well. */
+static bool note_link(struct place *place, const char *what, int r)
+{
+	if (r == 0) {
+		place->link_fails = false;
+		channel_recovered(TOLD_WAITING);
+		return true;
+	}
+	channel_complain(TOLD_WAITING, place, what, r);
+	if (!place->link_fails)
+		channel_tell(EVENT_TROUBLE, place->number, 0, NULL, what, strlen(what));
+	place->link_fails = true;
+	return false;
+}
+
+/* Makes the link of PLACE, which has its number. What fails is tried again when the place is shown
+ * again. */
 static void make_link(struct place *place)
 {
 	char name[LINK_SIZE], target[64];
+	int r;
 
 	place->link_unsure = false;
 	if (channel.waiting < 0)
 		return;
 	waiting_name(place->link, place->number, name);
 	(void)snprintf(target, sizeof(target), "../" NAME_CONVERSATIONS "/%" PRIu64, place->number);
-	if (symlinkat(target, channel.waiting, name) < 0 && errno != EEXIST)
-		channel_complain(TOLD_WAITING, place, "It cannot be shown as waiting", -errno);
-	else
-		channel_recovered(TOLD_WAITING);
+	r = symlinkat(target, channel.waiting, name) < 0 && errno != EEXIST ? -errno : 0;
+	place->link_unsure = !note_link(place, "It cannot be shown as waiting", r);
 }
 
 /* Gives PLACE its link in waiting/, behind all others. */
@@ -271,8 +287,11 @@ void place_unlink_waiting(struct place *place)
 		return;
 	/* First the link: what the table does not know of nobody would remove after a death. */
 	waiting_name(place->link, place->number, name);
-	if (channel.waiting >= 0)
-		(void)unlinkat(channel.waiting, name, 0);
+	if (channel.waiting >= 0 && unlinkat(channel.waiting, name, 0) < 0 && errno != ENOENT) {
+		(void)note_link(place, "It is still shown as waiting", -errno);
+		return;
+	}
+	place->link_fails = false;
 	lock_take(&channel.lock);
 	place->link = 0;
 	if (place->slot != NO_SLOT)
