@@ -282,7 +282,7 @@ struct marcel_conversation turn_view(struct turn *turn)
 		.uses_pad = (next->more & MORE_PAD) != 0,
 		.asks_secret = (next->more & MORE_SECRET) != 0,
 		.loaded = conversation->origin.face->loaded,
-		.past = conversation->slot.past,
+		.past = watch_own_past(conversation->watch, conversation),
 		.suspended = conversation->below.responder != NULL
 				     ? conversation->below.responder->name
 				     : NULL,

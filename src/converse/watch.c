@@ -287,6 +287,14 @@ void watch_recall(struct watch *watch, struct conversation *c)
 	lock_drop(&w->lock);
 }
 
+const struct marcel_past *watch_own_past(const struct watch *watch, const struct conversation *c)
+{
+	/* Nobody but this thread changes has_past. */
+	if (watch == NULL || !keeps_past(watch) || !watch->watched[c->index].has_past)
+		return NULL;
+	return c->slot.past;
+}
+
 void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t turn,
 		const char *text, size_t length)
 {

@@ -144,6 +144,10 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
  */
 void watch_recall(struct watch *watch, struct conversation *c);
 
+/* What was said last in C; NULL: nothing is kept of it, or watch_recall() was not called. What lies
+ * in its slot then may be another conversation's. */
+const struct marcel_past *watch_own_past(const struct watch *watch, const struct conversation *c);
+
 /* Something was said: LENGTH bytes at TEXT in turn TURN; MARCEL_WITHHELD: it is secret.
  */
 void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t turn,

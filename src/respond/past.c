@@ -83,11 +83,6 @@ void past_init(struct marcel_past *past)
 	atomic_store_explicit(&past->end, 0, memory_order_release);
 }
 
-void past_clear(struct marcel_past *past)
-{
-	atomic_store_explicit(&past->begin, end_of(past), memory_order_release);
-}
-
 /* Reads the head of the line at *AT and moves it to the next one. Returns false at the end, and
  * where there is no line: then *AT is not the end. */
 static bool next(const struct marcel_past *past, uint64_t *at, struct head *ret)

@@ -43,9 +43,8 @@ static_assert(sizeof(struct marcel_past) == PAST_SIZE, "it is a page");
 /* Appends LINE, and drops the oldest for it. */
 void past_add(struct marcel_past *past, const struct marcel_line *line);
 
-/* Makes *PAST one in which nothing was said / drops all that there is. */
+/* Makes *PAST one in which nothing was said. */
 void past_init(struct marcel_past *past);
-void past_clear(struct marcel_past *past);
 
 /* Drops the lines from before OPENED, CLOCK_REALTIME microseconds, which another conversation left
  * in the same memory, and those of turns after TURN; all, if what there is makes no sense. For who

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from daemon_tools import GREETING_TEXT, wait_until
-from operator_tools import Channel, ask
+from daemon_tools import FAREWELL, GREETING_TEXT, wait_until
+from operator_tools import Channel, ask, fifo_config
 
 SCRIPT = """marcel-script 1
 frame line lf
@@ -116,6 +116,26 @@ def test_another_process_goes_on(scripted, channel, again):
     kept = past(scripted)
     assert kept[-1] == f"S104 ? 104 {'x' * 100}" and 20 < len(kept) < 40
     assert [line.split()[0] for line in kept[-4:]] == ["C103", "S103", "C104", "S104"]
+
+
+def test_nobody_sees_what_another_one_said(manager, channel):
+    """Memory is used again, as it was left."""
+    manager.config = fifo_config()
+    manager.start()
+    for number in range(1, 4):
+        peer = manager.connect()
+        assert said(channel, number) == [f"S0 {GREETING_TEXT}"]
+        peer.send(f"a secret {number}\n")
+        channel.wait("message", number)
+        channel.write(f"to {number}", number)
+        peer.expect(f"to {number}\n").send("fin\n").expect_end(FAREWELL).close()
+        channel.wait("closed", number)
+    manager.config = "[journal]\ntranscript = off\n"
+    manager.restart()
+    number += 1
+    manager.connect()
+    ask(manager.control, "Take", "t", number)
+    assert said(channel, number) == []
 
 
 def test_nothing_is_kept_where_nothing_is_recorded(manager, channel):

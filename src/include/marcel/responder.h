@@ -233,7 +233,7 @@ struct marcel_conversation {
 	 * It may be none of those that are loaded by now */
 	const char *suspended;
 
-	/* in: the daemon's own, for marcel_past() */
+	/* in: the daemon's own, for marcel_past(); NULL: nothing is kept */
 	const struct marcel_past *past;
 };
 

@@ -218,8 +218,14 @@ static void test_past(void **state)
 	says(s, 0, MARCEL_CLIENT, 1, "before");
 	watch_recall(s->watch, &s->c[0]);
 	assert_int_equal(look_back(s, told), 0);
+	assert_null(watch_own_past(s->watch, &s->c[0]));
 	watch_keep_past(s->watch, true);
+	assert_null(watch_own_past(s->watch, &s->c[0]));
 	watch_recall(s->watch, &s->c[0]);
+	assert_ptr_equal(watch_own_past(s->watch, &s->c[0]), s->c[0].slot.past);
+	watch_keep_past(s->watch, false);
+	assert_null(watch_own_past(s->watch, &s->c[0]));
+	watch_keep_past(s->watch, true);
 	assert_int_equal(look_back(s, told), 3);
 	assert_string_equal(told[1].text, "Welcome");
 	assert_string_equal(told[2].text, "");
@@ -227,7 +233,7 @@ static void test_past(void **state)
 	assert_int_equal(told[3].event.who, MARCEL_SERVER);
 	assert_int_equal(told[3].event.turn, 0);
 	assert_int_equal(told[3].event.time, head->opened);
-	past_clear(s->c[0].slot.past);
+	past_init(s->c[0].slot.past);
 	says(s, 0, MARCEL_CLIENT, 1, "one");
 	watch_said(s->watch, &s->c[0], MARCEL_CLIENT, 2, NULL, MARCEL_WITHHELD);
 	says(s, 0, MARCEL_SERVER, 2, "");

@@ -74,7 +74,7 @@ static void test_lines(void **state)
 	assert_false(past_is_empty(&past));
 	assert_true(past_is_sound(&past));
 	expect_lines("S0:hello C1: C2:- ");
-	past_clear(&past);
+	past_init(&past);
 	assert_true(past_is_empty(&past));
 	expect_lines("");
 	add(3, MARCEL_CLIENT, "on");
