@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -136,8 +137,14 @@ int table_adopt(struct table *ret_table, int fd)
 	ssize_t n = pread(owned, &header, sizeof(header), 0);
 	int r;
 
+	struct stat st;
+
 	if (n != (ssize_t)sizeof(header))
 		return n < 0 ? -errno : -EINVAL;
+	if (fstat(owned, &st) < 0)
+		return -errno;
+	if (!table_header_fits(&header, header.capacity, (uint64_t)st.st_size))
+		return -EINVAL;
 	r = map_table(ret_table, &owned, header.size);
 	if (r == 0)
 		find_parts(ret_table);

@@ -82,8 +82,8 @@ struct table {
 int table_init(struct table *ret_table, uint32_t capacity);
 
 /*
- * Maps the table behind the descriptor FD, which it owns then, as it is. Only for one whose header
- * says that its layout is this version's: table_header_fits(). Returns 0 or a negative errno.
+ * Maps the table behind the descriptor FD, which it owns then, as it is. Returns 0 or a negative
+ * errno: -EINVAL when its layout is not this version's (table_header_fits()).
  */
 int table_adopt(struct table *ret_table, int fd);
 

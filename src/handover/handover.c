@@ -284,7 +284,9 @@ static int open_source(struct handover *h, uint32_t capacity, struct table *ret_
 {
 	int r;
 
-	if (h->source.layout.version == TABLE_VERSION && h->source.layout.capacity == capacity) {
+	/* One without what was said last is shorter than what is mapped here. */
+	if (h->source.layout.version == TABLE_VERSION && h->source.layout.capacity == capacity &&
+	    h->source.layout.past_offset != 0) {
 		r = table_adopt(ret_table, take_fd(&h->source.fd));
 		return r < 0 ? r : 1;
 	}

@@ -11,7 +11,7 @@ HEADER = struct.Struct("<QIIQIIQ" + "IIQ" + 10 * "Q")
 FIELDS = ("magic", "version", "header_size", "generation", "complete", "attempts", "handed_over_at",
           "capacity", "used", "size", "ring_offset", "ring_size", "heads_offset", "head_size",
           "near_offset", "near_size", "states_offset", "states_size", "far_offset", "far_size")
-VERSION, GENERATION, COMPLETE = 8, 16, 24  # their offsets
+VERSION, GENERATION, COMPLETE, SIZE = 8, 16, 24, 48  # their offsets
 # A slot's head begins with its sequence, its stage, its crashes and its socket's cookie.
 HEAD = struct.Struct("<QIIQ")
 COOKIE = 16
@@ -33,6 +33,13 @@ class Table:
 
     def set_complete(self, complete):
         self.write(COMPLETE, struct.pack("<I", complete))
+
+    def drop_past(self):
+        """Makes it one of the first, which end before what was said last."""
+        size = self.header["far_offset"] + self.header["capacity"] * self.header["far_size"]
+        assert size < self.header["size"]
+        self.write(SIZE, struct.pack("<Q", size))
+        os.ftruncate(self.fd, size)
 
     def head_offset(self, index):
         return self.header["heads_offset"] + index * self.header["head_size"]

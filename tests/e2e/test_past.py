@@ -2,11 +2,13 @@
 the greeting on, in `out` and over the control; also when another process goes on with it."""
 
 import json
+import signal
 
 import pytest
 
 from daemon_tools import FAREWELL, GREETING_TEXT, wait_until
 from operator_tools import Channel, ask, fifo_config
+from table import Table
 
 SCRIPT = """marcel-script 1
 frame line lf
@@ -116,6 +118,37 @@ def test_another_process_goes_on(scripted, channel, again):
     kept = past(scripted)
     assert kept[-1] == f"S104 ? 104 {'x' * 100}" and 20 < len(kept) < 40
     assert [line.split()[0] for line in kept[-4:]] == ["C103", "S103", "C104", "S104"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_table_from_before_there_was_any(manager, number):
+    """The conversations of an earlier marceld go on, without what it did not keep."""
+    manager.start()
+    peers = [manager.connect() for _ in range(3)]
+    for peer in peers[:2]:
+        peer.send("one\n").expect("one\n")
+    manager.await_rest()
+    manager.end(number)
+    Table(manager.table()).drop_past()
+    manager.start()
+    for peer in peers:
+        peer.send("two\n").expect("two\n")
+    assert past(manager) == ["C2 two", "S2 two"]
+    assert past(manager, 3) == [f"S0 {GREETING_TEXT}", "C1 two", "S1 two"]
+    peers[0].send("fin\n").expect_end(FAREWELL)
+    manager.await_rest()
+    manager.kill()
+    assert past(manager, 2) == ["C2 two", "S2 two"]
+
+
+def test_the_greeting_stands_before_what_is_said_unasked(manager, channel):
+    manager.config = fifo_config()
+    manager.start()
+    peer = manager.connect()
+    channel.wait("opened", 1)
+    channel.write("Hi", 1)
+    peer.expect("Hi\n")
+    assert past(manager) == [f"S0 {GREETING_TEXT}", "S0 Hi"]
 
 
 def test_nobody_sees_what_another_one_said(manager, channel):
