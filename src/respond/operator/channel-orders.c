@@ -236,7 +236,12 @@ static size_t read_some(void)
 {
 	ssize_t n = 0;
 
-	/* What handle() leaves is never longer than a line. */
+	/* What handle() leaves is never longer than a line; but it may have been told to stop, in
+	 * this process or an earlier one, or died. */
+	if (orders.used - done_of(half()) > CHANNEL_LINE_MAX)
+		handle();
+	if (orders.used - done_of(half()) > CHANNEL_LINE_MAX)
+		return 0;
 	if (sizeof(half()->bytes) - orders.used < IN_READ)
 		change_halves();
 	if (channel.in >= 0)

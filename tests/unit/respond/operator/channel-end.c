@@ -216,6 +216,45 @@ static void test_end_many(void **state)
 	free(lines);
 }
 
+/* A process stopped, or died, with much that it had read; and there is more. */
+static void test_end_with_much_unread(void **state)
+{
+	const struct world *world = *state;
+	const unsigned read_lines = 60000 / 8, more = 65536 / 8;
+	static struct keep_entry entries[KEEP_SLOTS];
+	char *lines = malloc(65536 + 1);
+	struct place *place;
+	char text[64];
+
+	assert_non_null(lines);
+	world_open(world, USEC_NEVER);
+	place = world_place(17);
+	channel_rest();
+	orders_close();
+	for (unsigned i = 0; i < read_lines; i++)
+		(void)snprintf(lines + i * 8, 9, "9 %05u\n", i);
+	(void)memcpy(channel.table->halves[atomic_load(&channel.table->active) & 1U].bytes, lines,
+		     read_lines * 8);
+	for (unsigned i = 0; i < more; i++)
+		(void)snprintf(lines + i * 8, 9, "9 %05u\n", read_lines + i);
+	(void)memcpy(entries, channel.table->entries, sizeof(entries));
+	orders_open();
+	world_put(world, lines, more * 8);
+	orders_read();
+	orders_read();
+	assert_memory_equal(entries, channel.table->entries, sizeof(entries));
+	channel_end();
+	assert_memory_equal(entries, channel.table->entries, sizeof(entries));
+	(void)snprintf(text, sizeof(text), " refused - too-many: %u more orders\n",
+		       read_lines + more - CHANNEL_REFUSED_MAX);
+	world_await(world, "events", text, 1);
+	world_await(world, "events", " refused 9 no-conversation: 00000\n", 1);
+	(void)world_check_numbers(world, 1);
+	place_close(place, "stop", false);
+	channel_close();
+	free(lines);
+}
+
 /* What a conversation has not read when it ends is refused, to the last byte. */
 static void test_unread(void **state)
 {
@@ -326,6 +365,8 @@ int main(void)
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_end_flooded, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_end_many, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_end_with_much_unread, world_set_up,
+						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_unread, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_finish, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_finish_among_many, world_set_up,
