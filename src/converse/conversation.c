@@ -142,6 +142,7 @@ static enum end_reason answer(struct conversation *c, const char *bytes, const s
 		end_line(c, frame->consumed);
 		return END_NONE;
 	}
+	watch_recall(c->watch, c);
 	turn_begin(&turn, c);
 	turn.message_end = frame->line_end;
 	if (frame->part)
@@ -161,7 +162,6 @@ static enum end_reason answer(struct conversation *c, const char *bytes, const s
 		end_dialogue(&turn, goodbye, true);
 		return END_NONE;
 	}
-	watch_recall(c->watch, c);
 	verdict = turn_respond(&turn, message, frame->length);
 	if (verdict != MARCEL_AGAIN)
 		turn.next->in_taken += frame->consumed;
@@ -197,6 +197,7 @@ static enum end_reason too_long(struct conversation *c, const char *bytes, size_
 	struct turn turn;
 	int verdict;
 
+	watch_recall(c->watch, c);
 	turn_begin(&turn, c);
 	verdict = turn_wake(&turn, MARCEL_WAKE_TOO_LONG);
 	if (verdict == -ENOSYS) {
@@ -220,6 +221,8 @@ static enum end_reason event(struct conversation *c, enum marcel_wake event, enu
 	struct turn turn;
 	int verdict;
 
+	if (event == MARCEL_WAKE_TIMER || event == MARCEL_WAKE_READY || event == MARCEL_WAKE_EARLY)
+		watch_recall(c->watch, c);
 	turn_begin(&turn, c);
 	/* It comes once. */
 	if (event == MARCEL_WAKE_EARLY)

@@ -26,6 +26,7 @@ void ending_begin(struct conversation *c)
 		watch_waiting(c->watch, c, 0);
 	}
 	watch_closing(c->watch, c);
+	c->closing = c->closing || watch_wants_end(c->watch, c);
 }
 
 enum end_reason ending_part(struct conversation *c)

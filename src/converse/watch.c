@@ -256,8 +256,9 @@ static void recall_greeting(struct conversation *c)
 	}
 }
 
-/* Makes the past of C usable, if that was not done. Its lock, that of W, is held. */
-static void begin_past(struct conversation *c, struct watched *w)
+/* Makes the past of C usable, if that was not done; GREETED: nothing was put behind its greeting so
+ * far. Its lock, that of W, is held. */
+static void begin_past(struct conversation *c, struct watched *w, bool greeted)
 {
 	uint64_t turn = slot_turn(c->slot.head)->messages;
 
@@ -268,7 +269,7 @@ static void begin_past(struct conversation *c, struct watched *w)
 		past_trim(c->slot.past, c->slot.head->opened, turn);
 	else
 		past_init(c->slot.past);
-	if (turn == 0 && past_is_empty(c->slot.past))
+	if (greeted && turn == 0 && past_is_empty(c->slot.past))
 		recall_greeting(c);
 }
 
@@ -276,14 +277,15 @@ void watch_recall(struct watch *watch, struct conversation *c)
 {
 	struct watched *w;
 
-	if (watch == NULL || !keeps_past(watch))
+	if (watch == NULL || !keeps_past(watch) ||
+	    slot_turn(c->slot.head)->phase == PHASE_GREETING)
 		return;
 	w = of(watch, c);
 	/* Nobody but this thread changes it. */
 	if (w->has_past)
 		return;
 	lock_take(&w->lock);
-	begin_past(c, w);
+	begin_past(c, w, true);
 	lock_drop(&w->lock);
 }
 
@@ -324,7 +326,7 @@ void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t 
 	}
 	/* Who only listens to the greeting costs no memory. */
 	if (keeps_past(watch) && slot_turn(c->slot.head)->phase != PHASE_GREETING) {
-		begin_past(c, w);
+		begin_past(c, w, false);
 		past_add(c->slot.past, &(struct marcel_line){
 					       .time = event.time,
 					       .turn = turn,

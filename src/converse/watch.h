@@ -139,7 +139,8 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 
 /*
  * Makes what was said last in C good for marcel_past(): begins it with the greeting, and drops what
- * another process left of a turn that did not come into force. Before a responder may look at it.
+ * another process left of a turn that did not come into force. Before a turn in which a responder
+ * may look at it, or say something.
  * Conversation's thread, as all that follow.
  */
 void watch_recall(struct watch *watch, struct conversation *c);

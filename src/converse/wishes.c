@@ -24,6 +24,7 @@ static enum end_reason say(struct conversation *c, const struct wish *wish, int 
 	struct turn turn;
 	int verdict;
 
+	watch_recall(c->watch, c);
 	turn_begin(&turn, c);
 	verdict = turn_order(&turn, &order);
 	*ret_result = verdict < 0 ? verdict : 0;
@@ -91,6 +92,8 @@ enum end_reason wishes_serve(struct conversation *c)
 		watch_answer(watch, c, ticket, result);
 		if (slot_turn(c->slot.head)->phase != PHASE_DIALOGUE)
 			ending_begin(c);
+		/* The mail of one that ends it may have come together with this one's. */
+		c->closing = c->closing || watch_wants_end(watch, c);
 		if (broken == END_NONE && output_is_due(c))
 			broken = output_flush(c);
 	}
