@@ -377,7 +377,7 @@ static int on_subscribe(sd_bus_message *call, void *context, sd_bus_error *error
 		r = subscribers_add(client, caller(call));
 	if (r == -ENOBUFS)
 		return sd_bus_error_set(error, CONTROL_ERROR "TooManySubscribers",
-					"Too many on the bus are subscribed");
+					"Too many are subscribed already");
 	if (r < 0)
 		return r;
 	events_update(client->control);

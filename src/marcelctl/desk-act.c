@@ -222,6 +222,8 @@ static const char *reason_of(const struct desk_result *result, char *buffer, siz
 {
 	switch (result->error) {
 	case -ESTALE:
+		if (result->turn == 0)
+			return result->text;
 		(void)snprintf(buffer, size, _("somebody else has answered #%" PRIu64),
 			       result->turn);
 		return buffer;
@@ -230,7 +232,7 @@ static const char *reason_of(const struct desk_result *result, char *buffer, siz
 	case -ENOENT:
 		return _("this conversation has ended");
 	case -EINVAL:
-		return _("orders are /close, /reset, /give NAME, /note TEXT");
+		return _("orders are /done, /close, /reset, /give NAME, /note TEXT");
 	case -EALREADY:
 		return _("an operator answers here already");
 	default:

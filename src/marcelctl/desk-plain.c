@@ -101,9 +101,11 @@ static void welcome(const struct desk_talk *talk)
 	(void)printf(_("Client connected, IP address %.*s, port %s\n"), length, host, colon + 1);
 }
 
-/* Sends LINE as the answer to TURN and waits for what becomes of it. */
-static void answer(struct plain *plain, uint64_t turn, const char *line)
+/* Sends LINE as the answer to TURN and waits for what becomes of it. Returns whether TURN is
+ * answered then, by this or by somebody else. */
+static bool answer(struct plain *plain, uint64_t turn, const char *line)
 {
+	const bool answers = line[0] == '\0' || !desk_is_other_order(line, strlen(line));
 	char *text = desk_order(line, strlen(line), &turn);
 	int r = -ENOMEM;
 
@@ -113,7 +115,7 @@ static void answer(struct plain *plain, uint64_t turn, const char *line)
 	free(text);
 	if (r < 0) {
 		say_error(_("refused: %s"), say_errno(-r));
-		return;
+		return false;
 	}
 	while (!plain->answered && desk_link_is_up(plain->link) &&
 	       plain_next(plain, false) == NEXT_NEWS) {
@@ -122,6 +124,7 @@ static void answer(struct plain *plain, uint64_t turn, const char *line)
 		say_error("%s", _("the connection to marceld broke off; it may have been sent"));
 	if (plain->answered && plain->error < 0)
 		say_error(_("refused: %s"), plain->reason);
+	return answers && plain->answered && (plain->error == 0 || plain->error == -ESTALE);
 }
 
 /* Shows the next line of the client's, and asks for an answer if it waits for one. */
@@ -138,6 +141,7 @@ static void show_line(struct plain *plain, struct desk_talk *talk)
 	talk->was_open = true;
 	(void)printf("C> %s\n", line->text);
 	while (!plain->ended && plain->failed == 0) {
+		bool answered;
 		char *reply;
 
 		talk = desk_model_find(&plain->model, plain->current);
@@ -152,11 +156,10 @@ static void show_line(struct plain *plain, struct desk_talk *talk)
 		reply = plain_ask(plain, "S> ", turn);
 		if (reply == NULL)
 			continue;
-		answer(plain, turn, reply);
+		answered = answer(plain, turn, reply);
 		free(reply);
 		talk = desk_model_find(&plain->model, plain->current);
-		if (talk != NULL && plain->answered &&
-		    (plain->error == 0 || plain->error == -ESTALE))
+		if (talk != NULL && answered)
 			desk_talk_answered(talk, turn);
 	}
 }
@@ -168,7 +171,7 @@ static void say_unasked(struct plain *plain)
 
 	/* Who only presses Enter has nothing to say. */
 	if (line != NULL && line[0] != '\0')
-		answer(plain, 0, line);
+		(void)answer(plain, 0, line);
 	free(line);
 }
 

@@ -19,8 +19,7 @@ static bool is_escaped(const char *line, size_t length)
 	return length > 1 && line[0] == '/' && (line[1] == '/' || line[1] == '#');
 }
 
-/* Whether a line says nothing to the client, but asks marceld for something else. */
-static bool is_other_order(const char *line, size_t length)
+bool desk_is_other_order(const char *line, size_t length)
 {
 	return length > 0 && line[0] == '/' && !is_escaped(line, length);
 }
@@ -28,7 +27,7 @@ static bool is_other_order(const char *line, size_t length)
 bool desk_talk_take_input(struct desk_talk *talk, uint64_t now)
 {
 	const bool other = talk->input.length > 0 && strchr(talk->input.text, '\n') == NULL &&
-			   is_other_order(talk->input.text, talk->input.length);
+			   desk_is_other_order(talk->input.text, talk->input.length);
 	char *text;
 
 	if (talk->n_sending == DESK_SENDING_MAX)
@@ -65,7 +64,7 @@ char *desk_order(const char *line, size_t length, uint64_t *turn)
 	char *text = NULL;
 
 	/* An empty line may approve of a draft, but not as the answer to a turn. */
-	if (length == 0 || is_other_order(line, length))
+	if (length == 0 || desk_is_other_order(line, length))
 		*turn = 0;
 	/* With a turn, marceld takes the text as it is. */
 	if (escaped && *turn != 0)
@@ -119,7 +118,7 @@ void desk_talk_sent(struct desk_talk *talk, bool ok)
 		take_back(talk);
 		return;
 	}
-	if (!is_other_order(line, length)) {
+	if (!desk_is_other_order(line, length)) {
 		/* An empty one may be the draft's; what it answers, marceld tells. */
 		if (sending->turn != 0 && length > 0)
 			desk_talk_answered(talk, sending->turn);

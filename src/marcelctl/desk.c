@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/i18n.h"
 #include "marcelctl/desk-plain.h"
+#include "marcelctl/live.h"
 #include "marcelctl/say.h"
 #include "marcelctl/verb.h"
 
@@ -32,15 +33,12 @@ static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINC
 #define N_SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
 enum {
-	OPTION_CONTROL = VERB_OPTIONS,
-	OPTION_BUS,
-	OPTION_PLAIN,
+	OPTION_PLAIN = LIVE_OWN,
 	OPTION_NO_BELL,
 };
 
 static const struct option options[] = {
-	{"control", required_argument, NULL, OPTION_CONTROL},
-	{"bus", no_argument, NULL, OPTION_BUS},
+	LIVE_OPTIONS,
 	{"plain", no_argument, NULL, OPTION_PLAIN},
 	{"no-bell", no_argument, NULL, OPTION_NO_BELL},
 	{NULL, 0, NULL, 0},
@@ -293,19 +291,13 @@ static int run_desk(const struct link_options *where, bool silent)
 
 int verb_desk(int argc, char **argv)
 {
-	struct link_options where = {.control = NULL};
+	struct live live = {.json = false};
 	bool plain = false;
 	bool silent = false;
 	int c;
 
 	while ((c = verb_option(argc, argv, ":", options)) != -1) {
 		switch (c) {
-		case OPTION_CONTROL:
-			where.control = optarg;
-			break;
-		case OPTION_BUS:
-			where.bus = true;
-			break;
 		case OPTION_PLAIN:
 			plain = true;
 			break;
@@ -313,10 +305,11 @@ int verb_desk(int argc, char **argv)
 			silent = true;
 			break;
 		default:
-			return EXIT_USAGE;
+			if (!live_option(&live, c))
+				return EXIT_USAGE;
 		}
 	}
 	if (verb_arguments(argc, argv, 0, 0) < 0)
 		return EXIT_USAGE;
-	return plain ? desk_plain(&where) : run_desk(&where, silent);
+	return plain ? desk_plain(&live.to) : run_desk(&live.to, silent);
 }

@@ -52,7 +52,7 @@ static const struct meaning meanings[] = {
 	{"TooManyAnswers", EAGAIN, FILL_NOTHING,
 	 N_("the system bus has not taken marceld's answers yet: try again later")},
 	{"TooManySubscribers", EUSERS, FILL_NOTHING,
-	 N_("too many programs on the system bus follow marceld already")},
+	 N_("too many programs follow marceld already")},
 	{"NoMemory", ENOMEM, FILL_NOTHING,
 	 N_("marceld is short of memory: it may have done this, or not")},
 	{"NoSuchResponder", ESRCH, FILL_NOTHING, N_("marceld has no such responder")},

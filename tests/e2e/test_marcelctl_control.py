@@ -434,7 +434,7 @@ def test_each_shortage_is_told_as_what_it_is(fake):  # noqa: F811
         fake("well GetPast")
     fake("fail Subscribe TooManySubscribers x")
     assert call(fake, "follow", status=FAILED).err == (
-        "marcelctl: too many programs on the system bus follow marceld already\n")
+        "marcelctl: too many programs follow marceld already\n")
     fake("fail Reload TooManyOrders x")
     assert call(fake, "reload", status=FAILED).err == (
         "marcelctl: too many of your orders wait to be carried out: try again later\n")

@@ -198,7 +198,7 @@ static void test_errors(void **state)
 		{"Busy x", -ENOBUFS, "too many orders wait for conversation 17"},
 		{"TooManyOrders x", -EAGAIN, "too many of your orders"},
 		{"TooManyAnswers x", -EAGAIN, "the system bus has not taken"},
-		{"TooManySubscribers x", -EUSERS, "too many programs on the system bus"},
+		{"TooManySubscribers x", -EUSERS, "too many programs follow"},
 		{"NoMemory x", -ENOMEM, "it may have done this, or not"},
 		{"Ending x", -ESHUTDOWN, "marceld is about to end"},
 		{"NoSuchResponder x", -ESRCH, "no such responder"},
