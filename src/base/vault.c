@@ -190,22 +190,21 @@ static int send_message(const struct vault *vault, const int *fds, size_t count)
 
 int vault_keep(struct vault *vault, uint32_t slot, int fd)
 {
-	int r;
+	int r = -ETOOMANYREFS;
 
-	/* One more, and the kernel would take no batch. */
-	if (atomic_load(&in_flight) >= vault->limit)
-		return -ETOOMANYREFS;
-	r = enter(vault, &slot, 1);
-	if (r < 0)
-		return r;
-	r = send_message(vault, &fd, 1);
-	if (r < 0) {
-		vault->n--;
-		return r;
+	/* Above the limit, the kernel would take no batch any more. */
+	if (atomic_fetch_add(&in_flight, 1) < vault->limit)
+		r = enter(vault, &slot, 1);
+	if (r == 0) {
+		r = send_message(vault, &fd, 1);
+		if (r < 0)
+			vault->n--;
 	}
-	(void)atomic_fetch_add(&in_flight, 1);
-	move_to_last(vault, slot);
-	return 0;
+	if (r < 0)
+		(void)atomic_fetch_sub(&in_flight, 1);
+	else
+		move_to_last(vault, slot);
+	return r < 0 ? r : 0;
 }
 
 /* Whether so many are in flight that it comes near the limit, or near the vault's share of it. */

@@ -48,11 +48,10 @@ struct vault {
 	size_t room;
 	uint64_t first; /* the number of the oldest message; numbers go up */
 	size_t n;
-	size_t n_max; /* messages the pair has room for */
-	uint16_t
-		batch; /* live sockets that cleaning puts into one message; its user may lower it */
-	uint32_t live; /* sockets that count */
-	uint32_t dead; /* sockets in messages that do not */
+	size_t n_max;    /* messages the pair has room for */
+	uint16_t batch;  /* live sockets that cleaning puts into one message: vault_set_limit() */
+	uint32_t live;   /* sockets that count */
+	uint32_t dead;   /* sockets in messages that do not */
 	uint64_t limit;  /* RLIMIT_NOFILE, for all vaults */
 	uint64_t share;  /* what this one is to hold of it */
 	uint64_t *where; /* by slot: the number of the message that holds its socket */

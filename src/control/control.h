@@ -5,7 +5,8 @@
  * org.marceld.Marcel1 and its policy file say who may, and peer to peer on a unix socket that is
  * guarded by its group and mode. It lives in a thread of its own, with an event loop of its own; it
  * sees conversations through the watch (converse/watch.h) alone, so nothing that a client does here
- * can slow one down. Clients that don't read are dropped, and there are never more than a few.
+ * can slow one down. Clients that don't read are dropped, and there are never more than a few: the
+ * next one takes the place of who has been silent longest and waits for nothing.
  *
  * Without a bus, or without a place for the socket, the daemon works all the same: that is
  * recorded, and the bus is looked for again. One case is not: a daemon that was started by hand,

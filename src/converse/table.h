@@ -7,9 +7,9 @@
  * their largest messages, its memory only what was used.
  *
  * Layout: a header page, the ring, then the heads, the near parts, the states, the far parts and
- * what was said last of all slots, each kind side by side. The header says all sizes, so
- * that a later version can tell whether it reads the table as it is. The first tables of version 1
- * end with the far parts.
+ * what was said last of all slots, each kind side by side. The header says the size of all
+ * and of each part but the last, so that a later version can tell whether it reads the table as it
+ * is. The first tables of version 1 end with the far parts.
  */
 #pragma once
 

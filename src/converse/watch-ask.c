@@ -148,7 +148,7 @@ int watch_past(struct watch *watch, uint64_t number, marcel_line_fn *function, v
 	if (w == NULL)
 		return -ENOENT;
 	/* Else not even a page is to be touched. */
-	if (w->has_past)
+	if (w->has_past && atomic_load_explicit(&watch->keeps_past, memory_order_relaxed))
 		past_copy(w->conversation->slot.past, &copy);
 	else
 		past_init(&copy);

@@ -214,6 +214,9 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 	lock_take(&w->lock);
 	w->conversation = NULL;
 	atomic_store(&w->number, 0);
+	/* The next one may get this memory as it is. */
+	if (reason != END_HANDOVER && w->has_past)
+		past_init(c->slot.past);
 	wishes = take_wishes(w);
 	turns = w->turns;
 	lock_drop(&w->lock);
@@ -277,8 +280,7 @@ void watch_recall(struct watch *watch, struct conversation *c)
 {
 	struct watched *w;
 
-	if (watch == NULL || !keeps_past(watch) ||
-	    slot_turn(c->slot.head)->phase == PHASE_GREETING)
+	if (watch == NULL || !keeps_past(watch) || slot_turn(c->slot.head)->phase == PHASE_GREETING)
 		return;
 	w = of(watch, c);
 	/* Nobody but this thread changes it. */

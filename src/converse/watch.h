@@ -149,8 +149,7 @@ void watch_recall(struct watch *watch, struct conversation *c);
  * in its slot then may be another conversation's. */
 const struct marcel_past *watch_own_past(const struct watch *watch, const struct conversation *c);
 
-/* Something was said: LENGTH bytes at TEXT in turn TURN; MARCEL_WITHHELD: it is secret.
- */
+/* Something was said: LENGTH bytes at TEXT in turn TURN; MARCEL_WITHHELD: it is secret. */
 void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t turn,
 		const char *text, size_t length);
 
@@ -213,9 +212,9 @@ int watch_past(struct watch *watch, uint64_t number, marcel_line_fn *function, v
 
 /*
  * Asks WISH, whose line is copied, of the conversation NUMBER and wakes it. The answer comes as
- * WATCH_DONE with its ticket, also when the conversation ends first (-ENOENT) or another process
- * goes on with it (-ECANCELED). Returns 0; -ENOENT; -ESHUTDOWN (it is closing); -ENOBUFS (too many
- * wishes wait there: its client does not read; a first WISH_CLOSE has room all the same); -E2BIG
- * (the line is too long); -ENOMEM.
+ * WATCH_DONE with its ticket, also when the conversation ends first (-ENOENT, or -ESHUTDOWN when
+ * its end begins; 0 for who wanted that) or another process goes on with it (-ECANCELED). Returns
+ * 0; -ENOENT; -ESHUTDOWN (it is closing); -ENOBUFS (too many wishes wait there: its client does not
+ * read; a first WISH_CLOSE has room all the same); -E2BIG (the line is too long); -ENOMEM.
  */
 int watch_wish(struct watch *watch, uint64_t number, const struct wish *wish);

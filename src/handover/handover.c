@@ -57,10 +57,9 @@
  * 18. While the control is asked for something: its connections, and wishes that no thread took up,
  *     die with the process. A wish is a turn; if that is in force it happened, though nobody told
  *     who asked. The socket of the next process takes the place of the old one.
- *
  * 19. While a line goes into the past (respond/past.h): it is there or not. The past is no part of
- *     a turn; lines of a turn that did not come into force are dropped by the next process. Only
- *     an order that is carried out again, between two messages, may stand there twice.
+ *     a turn; lines of a message that was not answered are dropped by the next process. What is
+ *     said again between two messages, for an order or a timer, may stand there twice.
  *
  * A message that crashes the daemon takes only its own conversation with it: a process that finds
  * in_flight counts a crash for that slot; a committed turn resets the count, and CRASHES_MAX

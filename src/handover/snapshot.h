@@ -10,8 +10,9 @@
  *	1	marcel 0.1: converse/slot.h and converse/table.h as they are now; the first of
  *		them without what was said last
  *
- * A new layout gets a new number, a decoder for the old one stays here, and an image of the old one
- * stays in tests/snapshots/. Pure: no I/O, no allocation; any thread.
+ * A new layout gets a new number, unless it only adds to the end, which the size tells (an earlier
+ * marceld takes such a table for damaged, and ends its conversations); a decoder for the old one
+ * stays here, and an image of it in tests/snapshots/. Pure: no I/O, no allocation; any thread.
  */
 #pragma once
 
