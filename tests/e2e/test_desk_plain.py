@@ -99,6 +99,17 @@ def test_the_end_of_input_is_the_end(house, plain):
     peer.expect("hello\n")
 
 
+def test_a_note_answers_nothing(house, plain):
+    peer = house.connect("one")
+    desk = plain().expect(READY + hello(peer) + "C> one\nS> ").say("/note he is in a hurry")
+    desk.expect("/note he is in a hurry\nS> ").say("yes").expect("yes\n")
+    peer.expect("yes\n").send("merci\n")
+    desk.expect("C> merci\nS> ").say("/done").expect("/done\n")
+    peer.send("two\n")
+    desk.expect("C> two\nS> ").say("deux").expect("deux\n")
+    peer.expect("deux\n")
+
+
 def test_somebody_else_answers(house, plain):
     peer = house.connect("one")
     desk = plain().expect(READY + hello(peer) + "C> one\nS> ")
