@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from client_tools import environment, french, read_exactly
-from daemon_tools import FAREWELL, PATIENCE, SANITIZER_REPORT
+from daemon_tools import FAREWELL, PATIENCE, SANITIZER_REPORT, wait_until
 from desk_tools import needs_tmux
 from marcelctl_tools import write
 from script_tools import MARCELCTL
@@ -105,6 +105,7 @@ def test_a_note_answers_nothing(house, plain):
     desk.expect("/note he is in a hurry\nS> ").say("yes").expect("yes\n")
     peer.expect("yes\n").send("merci\n")
     desk.expect("C> merci\nS> ").say("/done").expect("/done\n")
+    wait_until(lambda: " done 1 /done\n" in (house.operator / "events").read_text(), "it is done")
     peer.send("two\n")
     desk.expect("C> two\nS> ").say("deux").expect("deux\n")
     peer.expect("deux\n")
