@@ -114,6 +114,9 @@ static void live(struct trial *t, bool killed)
 	if (t->calm) {
 		say_more(t);
 		finish_all(t);
+		/* With nobody who had something to say, that is at once: too early once more. */
+		while (!t->world.ready)
+			assert_true(go_round(&t->world, t->clients, CLIENTS, false) >= 0);
 	} else if (killed && t->world.n_stored >= 3 && chance % 5 == 0 &&
 		   t->early_kills < EARLY_KILLS_MAX) {
 		hesitate(&t->seed, 4000);
