@@ -187,7 +187,8 @@ bool desk_talk_is_late(const struct desk_talk *talk);
  * "all" if several are open. */
 void desk_talk_aim(struct desk_talk *talk, bool older);
 
-/* Whether a line of LENGTH bytes says nothing to the client, but asks marceld for something else. */
+/* Whether a line of LENGTH bytes says nothing to the client, but asks marceld for something else.
+ */
 bool desk_is_other_order(const char *line, size_t length);
 
 /* Takes what was typed for sending, behind what is on its way already; it stays owned by TALK.

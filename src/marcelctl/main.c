@@ -144,8 +144,9 @@ static bool is_group(const char *word)
 static const struct verb *find_verb(const char *group, const char *name)
 {
 	for (size_t i = 0; i < N_VERBS; i++) {
-		if ((verbs[i].group == NULL) == (group == NULL) &&
-		    (group == NULL || strcmp(verbs[i].group, group) == 0) &&
+		const char *own = verbs[i].group;
+
+		if ((own == NULL || group == NULL ? own == group : strcmp(own, group) == 0) &&
 		    strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
 	}

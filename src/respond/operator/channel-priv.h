@@ -160,7 +160,6 @@ struct channel {
 	struct lock lock;
 	char *directory; /* NULL: there is no channel */
 	usec_t grace;
-	bool opened;
 
 	/* -1: it can't be had. */
 	int dir;
@@ -168,13 +167,12 @@ struct channel {
 	int waiting;
 	int lock_file;
 	int inotify;
-	int watch;         /* of the directory */
-	usec_t notices_at; /* not before: when inotify is looked at. Of the thread */
-	int wake;          /* an eventfd */
+	int watch; /* of the directory */
+	int wake;  /* an eventfd */
+	int in;    /* DIRECTORY/in. Of the thread, once that runs */
 
 	pthread_t thread;
-	bool running;
-	bool stop;
+	usec_t notices_at; /* not before: when inotify is looked at. Of the thread */
 
 	struct place *map[CHANNEL_BUCKETS];
 	struct place *watched[CHANNEL_BUCKETS]; /* by their watch */
@@ -182,24 +180,26 @@ struct channel {
 	usec_t dying_due;          /* when to look at those again; USEC_NEVER: there are none */
 	struct grave *first_grave; /* the oldest */
 	struct grave *last_grave;
-	unsigned n_graves;
+	uint64_t n_graves;
 	uint64_t graves_size; /* in bytes */
 	uint64_t judging; /* the number whose directory is being ended, for nobody came; 0: none */
 	struct bell judged; /* it changed */
-	bool inherited;     /* an earlier process's vault was found */
 	usec_t claim_until; /* when what nobody claimed is dropped; USEC_NEVER: that is done */
 
-	int kept[3]; /* of an earlier process: the vault's in and out, the memfd of the table */
 	struct vault vault;
 	struct keep_table *table;
 	struct place **by_slot; /* KEEP_SLOTS entries */
 	uint32_t *free_slots;
 	uint32_t n_free;
+	int kept[3]; /* of an earlier process: the vault's in and out, the memfd of the table */
 
-	int in;    /* DIRECTORY/in. Of the thread, once that runs */
-	bool over; /* no process goes on with it; what is not open stays so */
-	_Atomic bool told[TOLD_COUNT];
 	_Atomic usec_t told_at[TOLD_COUNT]; /* 0: never */
+	_Atomic bool told[TOLD_COUNT];
+	bool opened;
+	bool running; /* the thread does */
+	bool stop;
+	bool inherited; /* an earlier process's vault was found */
+	bool over;      /* no process goes on with it; what is not open stays so */
 };
 
 extern struct channel channel;

@@ -39,15 +39,16 @@ static int append_out(int dir, const char *middle, const struct marcel_line *sai
 		 .tv_nsec = (long)(said->time % USEC_PER_SEC * 1000)},
 	};
 	size_t size = 128 + FILE_TEXT_SIZE(said->length);
-	auto_free char *line = malloc(size);
+	auto_free char *line = NULL;
 	char stamp[STAMP_SIZE];
 	size_t n;
 	int r;
 
-	if (line == NULL)
-		return -ENOMEM;
 	if (!sweep_has_room(dir))
 		return -ENOSPC;
+	line = malloc(size);
+	if (line == NULL)
+		return -ENOMEM;
 	stamp_out(said->time, stamp);
 	n = (size_t)snprintf(line, size, "%s %s ", stamp, middle);
 	n += escape_for_file(line + n, size - n - 1, said->text, said->length, said->whole);

@@ -499,7 +499,7 @@ static _Noreturn void churn(struct world *world)
 /* Two vaults keep to one bound, though nothing happens in the one while the other grows. */
 static _Noreturn void churn_two(struct world *world)
 {
-	const uint64_t limit = 3 * VAULT_BATCH;
+	const uint64_t limit = (uint64_t)3 * VAULT_BATCH;
 	const uint32_t live = 265;
 	struct vault other;
 

@@ -190,19 +190,15 @@ static uint64_t look_back(struct set *s, struct told told[PAST_LINES])
 	return told[0].dropped;
 }
 
-static void test_past(void **state)
+/* It begins with the greeting, and holds nothing of who had the slot before. */
+static void test_past_begins(void **state)
 {
 	struct set *s = *state;
 	auto_free struct told *told = calloc(PAST_LINES, sizeof(*told));
-	auto_free char *text = malloc(WATCH_TEXT_MAX);
 	static const char greeting[] = "Welcome\r\n\nto all\n";
 	struct slot_head *head;
-	char line[16];
-	uint64_t n;
 
 	assert_non_null(told);
-	assert_non_null(text);
-	(void)memset(text, 'x', WATCH_TEXT_MAX);
 	assert_int_equal(watch_past(s->watch, FIRST_NUMBER, count_past, told), -ENOENT);
 	come(s, 0, false);
 	head = s->c[0].slot.head;
@@ -233,7 +229,22 @@ static void test_past(void **state)
 	assert_int_equal(told[3].event.who, MARCEL_SERVER);
 	assert_int_equal(told[3].event.turn, 0);
 	assert_int_equal(told[3].event.time, head->opened);
-	past_init(s->c[0].slot.past);
+}
+
+static void test_past(void **state)
+{
+	struct set *s = *state;
+	auto_free struct told *told = calloc(PAST_LINES, sizeof(*told));
+	auto_free char *text = malloc(WATCH_TEXT_MAX);
+	char line[16];
+	uint64_t n;
+
+	assert_non_null(told);
+	assert_non_null(text);
+	(void)memset(text, 'x', WATCH_TEXT_MAX);
+	watch_keep_past(s->watch, true);
+	come(s, 0, false);
+	s->c[0].slot.head->turn[0].phase = PHASE_DIALOGUE;
 	says(s, 0, MARCEL_CLIENT, 1, "one");
 	watch_said(s->watch, &s->c[0], MARCEL_CLIENT, 2, NULL, MARCEL_WITHHELD);
 	says(s, 0, MARCEL_SERVER, 2, "");
@@ -469,6 +480,7 @@ int main(void)
 		TEST(test_secret_and_long),
 		TEST(test_nobody_listens),
 		TEST(test_full),
+		TEST(test_past_begins),
 		TEST(test_past),
 		TEST(test_past_goes_on),
 		TEST(test_views),

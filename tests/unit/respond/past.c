@@ -88,7 +88,7 @@ static void keep_last(void *context, const struct marcel_line *line)
 
 static void test_what_is_long_is_cut(void **state)
 {
-	auto_free char *text = malloc(3 * PAST_SIZE);
+	auto_free char *text = malloc((size_t)3 * PAST_SIZE);
 	struct marcel_line last = {.length = 0};
 
 	(void)state;
@@ -102,11 +102,11 @@ static void test_what_is_long_is_cut(void **state)
 		assert_int_equal(last.whole, length);
 		assert_int_equal(last.length, length < PAST_TEXT_MAX ? length : PAST_TEXT_MAX);
 	}
-	(void)memset(text, 'z', 3 * PAST_SIZE);
-	past_add(&past, &(struct marcel_line){.text = text, .length = 3 * PAST_SIZE});
+	(void)memset(text, 'z', (size_t)3 * PAST_SIZE);
+	past_add(&past, &(struct marcel_line){.text = text, .length = (size_t)3 * PAST_SIZE});
 	past_each(&past, keep_last, &last);
 	assert_int_equal(last.length, PAST_TEXT_MAX);
-	assert_int_equal(last.whole, 3 * PAST_SIZE);
+	assert_int_equal(last.whole, (size_t)3 * PAST_SIZE);
 }
 
 struct counted {

@@ -202,8 +202,9 @@ static void test_end_many(void **state)
 	assert_int_equal(world_count(world, "events", " refused 17 no-conversation: \n"),
 			 CHANNEL_REFUSED_MAX);
 	channel_rest();
+	(void)memset(lines, 'z', n * 3);
 	for (size_t i = 0; i < n; i++)
-		(void)memcpy(lines + 3 * i, "zz\n", 3);
+		lines[3 * i + 2] = '\n';
 	world_put(world, lines, n * 3);
 	channel_end();
 	(void)snprintf(text, sizeof(text), " refused - too-many: %zu more orders\n",
@@ -220,7 +221,7 @@ static void test_end_many(void **state)
 static void test_end_with_much_unread(void **state)
 {
 	const struct world *world = *state;
-	const unsigned read_lines = 60000 / 8, more = 65536 / 8;
+	const size_t read_lines = 60000 / 8, more = 65536 / 8;
 	static struct keep_entry entries[KEEP_SLOTS];
 	char *lines = malloc(65536 + 1);
 	struct place *place;
@@ -231,12 +232,12 @@ static void test_end_with_much_unread(void **state)
 	place = world_place(17);
 	channel_rest();
 	orders_close();
-	for (unsigned i = 0; i < read_lines; i++)
-		(void)snprintf(lines + i * 8, 9, "9 %05u\n", i);
+	for (size_t i = 0; i < read_lines; i++)
+		(void)snprintf(lines + i * 8, 9, "9 %05zu\n", i % 100000);
 	(void)memcpy(channel.table->halves[atomic_load(&channel.table->active) & 1U].bytes, lines,
 		     read_lines * 8);
-	for (unsigned i = 0; i < more; i++)
-		(void)snprintf(lines + i * 8, 9, "9 %05u\n", read_lines + i);
+	for (size_t i = 0; i < more; i++)
+		(void)snprintf(lines + i * 8, 9, "9 %05zu\n", (read_lines + i) % 100000);
 	(void)memcpy(entries, channel.table->entries, sizeof(entries));
 	orders_open();
 	world_put(world, lines, more * 8);
@@ -245,7 +246,7 @@ static void test_end_with_much_unread(void **state)
 	assert_memory_equal(entries, channel.table->entries, sizeof(entries));
 	channel_end();
 	assert_memory_equal(entries, channel.table->entries, sizeof(entries));
-	(void)snprintf(text, sizeof(text), " refused - too-many: %u more orders\n",
+	(void)snprintf(text, sizeof(text), " refused - too-many: %zu more orders\n",
 		       read_lines + more - CHANNEL_REFUSED_MAX);
 	world_await(world, "events", text, 1);
 	world_await(world, "events", " refused 9 no-conversation: 00000\n", 1);

@@ -63,8 +63,8 @@ static void test_too_much_over(void **state)
 	const struct world *world = *state;
 	static char text[FILE_TEXT_MAX];
 	/* Four bytes stand for each of these. */
-	const unsigned each = SCROLL_MAX / sizeof(text) / 4;
-	const unsigned fit = GRAVES_SIZE_MAX / (each * 4 * sizeof(text));
+	const size_t each = SCROLL_MAX / sizeof(text) / 4;
+	const unsigned fit = (unsigned)(GRAVES_SIZE_MAX / (each * 4 * sizeof(text)));
 	char path[64];
 
 	(void)memset(text, '\1', sizeof(text));
