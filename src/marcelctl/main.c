@@ -143,7 +143,7 @@ static bool is_group(const char *word)
 
 static const struct verb *find_verb(const char *group, const char *name)
 {
-	for (size_t i = 0; i < N_VERBS; i++) {
+	for (size_t i = 0; name != NULL && i < N_VERBS; i++) {
 		const char *own = verbs[i].group;
 
 		if ((own == NULL || group == NULL ? own == group : strcmp(own, group) == 0) &&
