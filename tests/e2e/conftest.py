@@ -1,11 +1,27 @@
 """What all end-to-end tests share; the tools themselves are in daemon_tools.py."""
 
 import os
+import shutil
+import tempfile
 
 import pytest
 
 import daemon_tools
 from manager import ServiceManager
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    # A place of its own: each pytest that begins closes the one that all of a user's share to
+    # others, whom tests let in.
+    config.own_place = None if config.option.basetemp else tempfile.mkdtemp(prefix="pytest-")
+    config.option.basetemp = config.option.basetemp or config.own_place
+
+
+def pytest_sessionfinish(session, exitstatus):
+    # What failed may be looked at.
+    if session.config.own_place and exitstatus == 0:
+        shutil.rmtree(session.config.own_place, ignore_errors=True)
 
 
 def pytest_report_header(config):
