@@ -2,9 +2,13 @@
  * The system bus: a connection that nothing here waits for.
  *
  * Connecting, authenticating, saying Hello and asking for the name all happen in the loop. A bus
- * that is not there yet is waited for by inotify (sd_bus_set_watch_bind(3)); one that goes away, or
- * wants nothing of us, is tried again after a pause that doubles from one second to a minute. That
- * it can't be had is recorded once, and once more when it can.
+ * that is not there, goes away, or wants nothing of us, is tried again after a pause that doubles
+ * from one second to a minute. That it can't be had is recorded once, and once more when it can;
+ * that there is none is not.
+ *
+ * Inotify could tell at once that there is one (sd_bus_set_watch_bind(3)). But closing it waits in
+ * the kernel until nobody anywhere is told of anything (fsnotify_destroy_group()): 20 seconds were
+ * measured on a busy machine, and a restart of the daemon would wait for that.
  *
  * Who has the name already keeps it; we are next. Signals go to all who may receive them: the bus's
  * policy (org.marceld.Marcel1.conf) says who that is.
@@ -69,8 +73,6 @@ static int prepare(struct client *client)
 	if (r >= 0)
 		r = sd_bus_set_bus_client(bus, true);
 	if (r >= 0)
-		r = sd_bus_set_watch_bind(bus, true);
-	if (r >= 0)
 		r = sd_bus_negotiate_fds(bus, false);
 	if (r >= 0)
 		r = sd_bus_set_description(bus, "marcel-bus");
@@ -94,8 +96,10 @@ static int look(struct control *control)
 	if (r < 0)
 		return r;
 	r = prepare(control->bus);
+	control->bus_missing = r == -ENOENT || r == -ECONNREFUSED;
 	if (r < 0) {
-		tell_once(control, "Not to be had", strerrordesc_np(-r));
+		if (!control->bus_missing)
+			tell_once(control, "Not to be had", strerrordesc_np(-r));
 		client_drop(control->bus);
 	}
 	return 0;
@@ -127,7 +131,8 @@ void bus_lost(struct control *control)
 	control->bus = NULL;
 	if (control->on_bus_retry == NULL)
 		return;
-	tell_once(control, "Not to be had", "the connection is lost");
+	if (!control->bus_missing)
+		tell_once(control, "Not to be had", "the connection is lost");
 	try_later(control);
 }
 

@@ -121,7 +121,8 @@ struct control {
 	bool listening; /* the watch is to queue events */
 
 	/* The system bus. */
-	bool bus_told; /* it is recorded that it can't be had */
+	bool bus_told;    /* it is recorded that it can't be had */
+	bool bus_missing; /* there is none, which is not told */
 	struct client *bus;
 	sd_event_source *on_bus_retry;
 	usec_t bus_pause;
