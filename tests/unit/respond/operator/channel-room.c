@@ -116,7 +116,7 @@ static void test_little_room(void **state)
 {
 	const struct world *world = *state;
 	static char text[30000];
-	struct place *place;
+	struct place *place = NULL;
 	struct statvfs fs;
 
 	mount_disk(world, "size=4m");
