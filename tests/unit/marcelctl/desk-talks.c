@@ -45,15 +45,22 @@ struct desk_talk *add(struct desk_model *model, uint64_t number, const char *res
 	return talk;
 }
 
+/* What a signal of a message tells. */
+static struct link_event message(uint64_t number, uint64_t time, const char *who, uint64_t turn,
+				 const char *text)
+{
+	return (struct link_event){.name = "Message",
+				   .number = number,
+				   .time = time,
+				   .direction = who,
+				   .turn = turn,
+				   .text = text};
+}
+
 struct desk_talk *say(struct desk_model *model, uint64_t number, uint64_t time, const char *who,
 		      uint64_t turn, const char *text)
 {
-	const struct link_event event = {.name = "Message",
-					 .number = number,
-					 .time = time,
-					 .direction = who,
-					 .turn = turn,
-					 .text = text};
+	const struct link_event event = message(number, time, who, turn, text);
 
 	return desk_model_said(model, &event, false);
 }
@@ -61,12 +68,7 @@ struct desk_talk *say(struct desk_model *model, uint64_t number, uint64_t time, 
 struct desk_talk *past(struct desk_model *model, uint64_t number, uint64_t time, const char *who,
 		       uint64_t turn, const char *text)
 {
-	const struct link_event event = {.name = "Message",
-					 .number = number,
-					 .time = time,
-					 .direction = who,
-					 .turn = turn,
-					 .text = text};
+	const struct link_event event = message(number, time, who, turn, text);
 
 	return desk_model_said(model, &event, true);
 }
