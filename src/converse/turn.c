@@ -82,8 +82,8 @@ static void noted(void *context, enum marcel_note note, const char *rule, const 
 		return;
 	turn_record_message(turn);
 	if (note == MARCEL_NOTE_REFUSED)
-		watch_refused(turn->conversation->watch, turn->conversation, turn->next->messages,
-			      text, length);
+		watch_refused(turn->conversation->watch, turn->about.number, turn->next->messages,
+			      1, text, length);
 	record_event(kinds[note], &turn->about, &field, rule != NULL, "%s%.*s",
 		     note == MARCEL_NOTE_REFUSED ? "An order was refused: " : "",
 		     length < INT_MAX ? (int)length : INT_MAX, text);

@@ -175,7 +175,8 @@ void watch_put_answer(struct watch *watch, struct wish_node *node, int result)
 	while (*end != NULL)
 		end = &(*end)->next;
 	*end = node;
-	if (result == 0 && node->wish.kind == WISH_SAY)
+	/* What was said, whoever carried it out has told. */
+	if (result == 0 && node->wish.kind != WISH_SAY)
 		watch->sums.orders++;
 	ring(watch);
 	lock_drop(&watch->lock);
@@ -400,12 +401,12 @@ void watch_switched(struct watch *watch, struct conversation *c, const char *res
 		tell_name(watch, c, WATCH_SWITCHED, speaker != NULL ? speaker : responder);
 }
 
-void watch_refused(struct watch *watch, struct conversation *c, uint64_t turn, const char *text,
-		   size_t length)
+void watch_refused(struct watch *watch, uint64_t number, uint64_t turn, uint64_t n,
+		   const char *text, size_t length)
 {
 	const struct watch_event event = {
 		.kind = WATCH_REFUSED,
-		.number = c->slot.head->number,
+		.number = number,
 		.time = clock_realtime(),
 		.turn = turn,
 		.length = length < WATCH_TEXT_MAX ? length : WATCH_TEXT_MAX,
@@ -415,7 +416,7 @@ void watch_refused(struct watch *watch, struct conversation *c, uint64_t turn, c
 	if (watch == NULL)
 		return;
 	lock_take(&watch->lock);
-	watch->sums.refused++;
+	watch->sums.refused += n;
 	lock_drop(&watch->lock);
 	tell(watch, &event, text);
 }

@@ -160,9 +160,10 @@ void watch_waiting(struct watch *watch, struct conversation *c, uint64_t turn);
 void watch_switched(struct watch *watch, struct conversation *c, const char *responder,
 		    const char *suspended, const char *speaker);
 
-/* An order was refused (TEXT: why), whoever gave it / one was carried out. */
-void watch_refused(struct watch *watch, struct conversation *c, uint64_t turn, const char *text,
-		   size_t length);
+/* N orders for the conversation NUMBER (0: for none) were refused (TEXT: why), whoever gave them /
+ * one was carried out. Any thread. */
+void watch_refused(struct watch *watch, uint64_t number, uint64_t turn, uint64_t n,
+		   const char *text, size_t length);
 void watch_obeyed(struct watch *watch);
 
 /* Takes the oldest wish for C, which stays WATCH's own until it is answered; NULL when there is

@@ -306,17 +306,42 @@ static bool uses(const struct config *config, const struct marcel_responder_ops 
 	return false;
 }
 
+/* What the channel tells of orders; see channel_listen(). */
+static void on_refused(void *context, uint64_t number, uint64_t turn, uint64_t n, const char *text,
+		       size_t length)
+{
+	const struct service *service = context;
+	const struct record_about about = {.number = number};
+
+	watch_refused(service->watch, number, turn, n, text, length);
+	record_event(RECORD_ORDER_REFUSED, number != 0 ? &about : NULL, NULL, 0,
+		     "An order was refused: %.*s", (int)length, text);
+}
+
+static void on_obeyed(void *context)
+{
+	const struct service *service = context;
+
+	watch_obeyed(service->watch);
+}
+
 /*
  * Opens the operator channel: at once where somebody may look for it, which is where the responder
  * is used or an administrator's service runs; else when a conversation is taken. Returns 0 or
  * -ENOMEM.
  */
-static int open_channel(const struct service *service)
+static int open_channel(struct service *service)
 {
 	const struct marcel_loaded *fifo = config_loaded(service->config, "fifo");
+	const struct channel_ear ear = {
+		.refused = on_refused,
+		.obeyed = on_obeyed,
+		.context = service,
+	};
 
 	if (fifo == NULL)
 		return 0;
+	channel_listen(&ear);
 	return channel_open(fifo_directory(fifo->shared), fifo_grace(fifo->shared),
 			    service->handover.enabled || uses(service->config, fifo->ops));
 }

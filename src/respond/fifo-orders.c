@@ -13,20 +13,16 @@
 void fifo_refuse(const struct fifo_call *call, uint64_t turn, const char *word, const char *text,
 		 size_t length)
 {
-	char note[PAD_LINE_MAX + 64];
-	size_t used = 0;
+	const uint64_t number = call->conversation->number;
+	char note[ORDER_REFUSAL_MAX];
 
-	channel_tell(EVENT_REFUSED, call->conversation->number, turn, word, text, length);
-	if (call->sink == NULL)
+	if (call->sink == NULL) {
+		channel_refuse(number, turn, word, text, length);
 		return;
-	if (turn != 0)
-		used = (size_t)snprintf(note, sizeof(note), "#%" PRIu64 " ", turn);
-	used += (size_t)snprintf(note + used, sizeof(note) - used, "%s: ", word);
-	if (length > sizeof(note) - used)
-		length = sizeof(note) - used;
-	if (length > 0)
-		(void)memcpy(note + used, text, length);
-	marcel_note(call->sink, MARCEL_NOTE_REFUSED, NULL, note, used + length);
+	}
+	channel_tell(EVENT_REFUSED, number, turn, word, text, length);
+	marcel_note(call->sink, MARCEL_NOTE_REFUSED, NULL, note,
+		    order_refusal(note, turn, word, text, length));
 }
 
 usec_t fifo_absence(const struct fifo_call *call)
@@ -160,8 +156,8 @@ static int say_order(struct fifo_call *call, const struct order *order)
 	return -E2BIG;
 }
 
-int fifo_carry_out(struct fifo_call *call, const struct order *order, const char *line,
-		   size_t length)
+/* Returns as fifo_carry_out() does. */
+static int obey(struct fifo_call *call, const struct order *order, const char *line, size_t length)
 {
 	switch (order->kind) {
 	case ORDER_SAY:
@@ -185,4 +181,14 @@ int fifo_carry_out(struct fifo_call *call, const struct order *order, const char
 	}
 	fifo_refuse(call, 0, "malformed", line, length);
 	return -EINVAL;
+}
+
+int fifo_carry_out(struct fifo_call *call, const struct order *order, const char *line,
+		   size_t length)
+{
+	int r = obey(call, order, line, length);
+
+	if (r >= 0)
+		channel_obeyed();
+	return r;
 }

@@ -18,6 +18,7 @@
 #include "marcel/responder.h"
 #include "respond/operator/channel-priv.h"
 #include "respond/operator/channel-scroll.h"
+#include "respond/operator/order.h"
 
 static struct {
 	struct lock lock;
@@ -25,6 +26,9 @@ static struct {
 	uint64_t *last; /* in the table */
 	uint64_t lost;  /* since something was written last */
 } events = {.lock = LOCK_INIT("operator events")};
+
+/* Set before there is another thread, and then read only. */
+static struct channel_ear ear;
 
 static const char *const names[] = {
 	[EVENT_OPENED] = "opened", [EVENT_RESUMED] = "resumed", [EVENT_MESSAGE] = "message",
@@ -202,13 +206,50 @@ void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn
 	lock_drop(&events.lock);
 }
 
+void channel_listen(const struct channel_ear *who)
+{
+	ear = who != NULL ? *who : (struct channel_ear){.refused = NULL};
+}
+
+void channel_obeyed(void)
+{
+	if (ear.obeyed != NULL)
+		ear.obeyed(ear.context);
+}
+
+/* N orders are refused. */
+static void refuse(const struct telling *t, uint64_t n)
+{
+	char text[ORDER_REFUSAL_MAX];
+
+	channel_tell(EVENT_REFUSED, t->conversation, t->turn, t->word, t->text, t->length);
+	if (ear.refused != NULL)
+		ear.refused(ear.context, t->conversation, t->turn, n, text,
+			    order_refusal(text, t->turn, t->word, t->text, t->length));
+}
+
+void channel_refuse(uint64_t conversation, uint64_t turn, const char *word, const char *text,
+		    size_t length)
+{
+	const struct telling telling = {
+		.conversation = conversation,
+		.turn = turn,
+		.word = word,
+		.text = text,
+		.length = length,
+	};
+
+	refuse(&telling, 1);
+}
+
 void channel_refuse_rest(uint64_t conversation, uint64_t n)
 {
 	char text[48];
-	int length;
+	struct telling telling = {.conversation = conversation, .word = "too-many", .text = text};
 
 	if (n == 0)
 		return;
-	length = snprintf(text, sizeof(text), "%" PRIu64 " more order%s", n, n == 1 ? "" : "s");
-	channel_tell(EVENT_REFUSED, conversation, 0, "too-many", text, (size_t)length);
+	telling.length = (size_t)snprintf(text, sizeof(text), "%" PRIu64 " more order%s", n,
+					  n == 1 ? "" : "s");
+	refuse(&telling, n);
 }

@@ -86,7 +86,7 @@ static int parse_address(const char *line, size_t length, struct address *ret)
 static void tell_refused(uint64_t number, const char *word, const char *text, size_t length)
 {
 	if (!orders.ending || orders.refused++ < CHANNEL_REFUSED_MAX)
-		channel_tell(EVENT_REFUSED, number, 0, word, text, length);
+		channel_refuse(number, 0, word, text, length);
 }
 
 /* Refuses a line, or the beginning of one. Shows whom it was for, if that can be seen. */

@@ -372,7 +372,7 @@ static void refuse_line(void *context, const char *line, size_t length)
 	struct refusing *refusing = context;
 
 	if (refusing->n++ < CHANNEL_REFUSED_MAX)
-		channel_tell(EVENT_REFUSED, refusing->number, 0, "no-conversation", line, length);
+		channel_refuse(refusing->number, 0, "no-conversation", line, length);
 }
 
 void place_refuse_unread(uint64_t number, int fd, bool final)

@@ -49,6 +49,25 @@
  */
 int channel_open(const char *directory, usec_t grace, bool now);
 
+/*
+ * Whom the channel tells what becomes of orders, for sums and for the journal. Any thread calls
+ * these, also with a lock of the channel: they are quick, and don't call the channel.
+ *
+ * refused(): N orders, for conversation NUMBER (0: none that could be seen), of which no responder
+ * tells by marcel_note(): LENGTH bytes at TEXT, as order_refusal() makes them. / obeyed(): one was
+ * carried out.
+ */
+struct channel_ear {
+	void (*refused)(void *context, uint64_t number, uint64_t turn, uint64_t n, const char *text,
+			size_t length);
+	void (*obeyed)(void *context);
+	void *context;
+};
+
+/* EAR is told from now on; copied; NULL: nobody is. Main thread, before channel_open() or after
+ * channel_close(). */
+void channel_listen(const struct channel_ear *ear);
+
 /* Whether there are files for operators, which are no other process's as long as the channel is
  * open. Main thread, after channel_open(); a channel that did not open yet has none. */
 bool channel_has_files(void);
@@ -146,6 +165,12 @@ enum channel_event {
  */
 void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn, const char *word,
 		  const char *text, size_t length);
+
+/* The same for an order that is refused, WORD is why, where no responder tells it by marcel_note():
+ * tells the ear as well. / An order was carried out: only the ear is told. */
+void channel_refuse(uint64_t conversation, uint64_t turn, const char *word, const char *text,
+		    size_t length);
+void channel_obeyed(void);
 
 /*
  * Where something ends, so many orders that were left there are refused with an event each: nobody

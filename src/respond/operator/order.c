@@ -1,7 +1,9 @@
 /* What an operator's line means; see order.h. */
 #include "respond/operator/order.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct order malformed(const char *line, size_t length)
@@ -106,4 +108,19 @@ struct order order_parse(const char *line, size_t length)
 	if (line[0] == '/')
 		return parse_slash(line, length);
 	return (struct order){.kind = ORDER_SAY, .text = line, .length = length};
+}
+
+size_t order_refusal(char buffer[ORDER_REFUSAL_MAX], uint64_t turn, const char *word,
+		     const char *text, size_t length)
+{
+	size_t used = 0;
+
+	if (turn != 0)
+		used = (size_t)snprintf(buffer, ORDER_REFUSAL_MAX, "#%" PRIu64 " ", turn);
+	used += (size_t)snprintf(buffer + used, ORDER_REFUSAL_MAX - used, "%s: ", word);
+	if (length > ORDER_REFUSAL_MAX - used)
+		length = ORDER_REFUSAL_MAX - used;
+	if (length > 0)
+		(void)memcpy(buffer + used, text, length);
+	return used + length;
 }

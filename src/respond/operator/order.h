@@ -40,3 +40,10 @@ struct order {
 /* What the LENGTH bytes at LINE, without LF, mean. Of a CR at the end nothing is kept. What is
  * returned points into LINE. */
 struct order order_parse(const char *line, size_t length);
+
+/* Puts what journal and control show of a refusal, "[#TURN ]WORD: TEXT", into BUFFER, without NUL:
+ * WORD is a short one for why, "not-open", LENGTH bytes of TEXT what was refused; what is longer is
+ * cut. Returns its length. */
+#define ORDER_REFUSAL_MAX ((size_t)4096 + 64)
+size_t order_refusal(char buffer[ORDER_REFUSAL_MAX], uint64_t turn, const char *word,
+		     const char *text, size_t length);

@@ -37,7 +37,7 @@ static void test_all_kinds(void **state)
 	/* That is what was so already. */
 	watch_switched(s->watch, &s->c[1], "script", NULL, "fifo");
 	must_be_quiet(s);
-	watch_refused(s->watch, &s->c[1], 12, "not-open: Trop tard", 19);
+	watch_refused(s->watch, FIRST_NUMBER + 1, 12, 1, "not-open: Trop tard", 19);
 	assert_int_equal(must_be(s, WATCH_REFUSED, 1, "not-open: Trop tard").event.turn, 12);
 	go(s, 1, END_END_WORD);
 	must_be(s, WATCH_CLOSED, 1, "end-word");
@@ -81,7 +81,7 @@ static void test_secret_and_long(void **state)
 		assert_int_equal(told.event.length, i == 0 ? length : WATCH_TEXT_MAX);
 		assert_memory_equal(told.text, text, told.event.length);
 	}
-	watch_refused(s->watch, &s->c[0], 1, text, (size_t)3 * WATCH_TEXT_MAX);
+	watch_refused(s->watch, FIRST_NUMBER, 1, 1, text, (size_t)3 * WATCH_TEXT_MAX);
 	assert_true(next(s, &told));
 	assert_int_equal(told.event.length, WATCH_TEXT_MAX);
 	assert_int_equal(told.event.whole, (size_t)3 * WATCH_TEXT_MAX);
@@ -98,7 +98,7 @@ static void test_nobody_listens(void **state)
 	says(s, 0, MARCEL_CLIENT, 1, "Bonjour");
 	watch_waiting(s->watch, &s->c[0], 1);
 	watch_switched(s->watch, &s->c[0], "fifo", NULL, NULL);
-	watch_refused(s->watch, &s->c[0], 1, "x", 1);
+	watch_refused(s->watch, FIRST_NUMBER, 1, 1, "x", 1);
 	must_be_quiet(s);
 	assert_null(s->watch->queue.bytes);
 	assert_int_equal(watch_wish(s->watch, FIRST_NUMBER, &wish), 0);
@@ -366,7 +366,7 @@ static void test_views(void **state)
 	watch_each(s->watch, list, listed);
 	assert_string_equal(listed, "100 102 ");
 	watch_obeyed(s->watch);
-	watch_refused(s->watch, &s->c[0], 1, "x", 1);
+	watch_refused(s->watch, FIRST_NUMBER, 1, 1, "x", 1);
 	watch_sum(s->watch, &sums);
 	assert_int_equal(sums.live, 3);
 	assert_int_equal(sums.begun, 3);
@@ -466,7 +466,7 @@ static void test_nobody_watches(void **state)
 	watch_said(NULL, &s->c[0], MARCEL_CLIENT, 1, "x", 1);
 	watch_waiting(NULL, &s->c[0], 1);
 	watch_switched(NULL, &s->c[0], "fifo", NULL, NULL);
-	watch_refused(NULL, &s->c[0], 1, "x", 1);
+	watch_refused(NULL, FIRST_NUMBER, 1, 1, "x", 1);
 	watch_obeyed(NULL);
 	assert_null(watch_take_wish(NULL, &s->c[0]));
 	watch_end(NULL, &s->c[0], END_STOP);

@@ -143,6 +143,8 @@ static void test_slashes(void **state)
 	/* What is left is none of the next one's. */
 	fake_close("end-word", NULL);
 	fake_expect("refused no-conversation: left\nclose end-word\n");
+	assert_int_equal(fake.refused, 1);
+	assert_int_equal(fake.obeyed, 1);
 	assert_int_equal(fake_open(&fifo_responder, shared), 0);
 	assert_int_equal(fake_obey("/reset\n"), MARCEL_RESET);
 	/* There is one only for whom it was taken from. */
@@ -331,6 +333,8 @@ static void test_unfinished_at_the_end(void **state)
 	assert_int_equal(fake_write("whole\nbegun"), 1);
 	fake_close("stop", NULL);
 	fake_expect("refused no-conversation: whole\nrefused unfinished: begun\nclose stop\n");
+	assert_int_equal(fake.refused, 2);
+	assert_int_equal(fake.obeyed, 0);
 }
 
 /* Its FIFO can't be read: that is told. */

@@ -134,6 +134,18 @@ void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn
 	note_text(text, length);
 }
 
+void channel_refuse(uint64_t conversation, uint64_t turn, const char *word, const char *text,
+		    size_t length)
+{
+	channel_tell(EVENT_REFUSED, conversation, turn, word, text, length);
+	fake.refused++;
+}
+
+void channel_obeyed(void)
+{
+	fake.obeyed++;
+}
+
 void channel_refuse_rest(uint64_t conversation, uint64_t n)
 {
 	assert_int_equal(conversation, 17);

@@ -29,7 +29,10 @@ struct fake {
 	size_t prefix; /* of its framing; 0: lines */
 	int fds[2];    /* the place's FIFO */
 	bool no_place;
-	bool lost; /* its FIFO, with the process */
+	bool lost;        /* its FIFO, with the process */
+	unsigned refused; /* orders of which the channel told, and no note / that were carried out
+			   */
+	unsigned obeyed;
 	char log[32768];
 };
 
