@@ -290,3 +290,8 @@ void pad_expire(void *bytes, usec_t now, pad_refused_fn *refused, void *context)
 	while (give_up(&filling, &head))
 		commit(filling.pad, &head);
 }
+
+void pad_empty(void *bytes, uint64_t taken)
+{
+	commit(bytes, &(struct head){.lines = taken, .end = taken});
+}

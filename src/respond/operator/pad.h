@@ -87,3 +87,7 @@ usec_t pad_deadline(const void *bytes);
 
 /* Refuses it if that time has come. */
 void pad_expire(void *bytes, usec_t now, pad_refused_fn *refused, void *context);
+
+/* Forgets all that is in it: nothing waits behind TAKEN, and nothing has begun. What is before that
+ * stays, so that a turn that did not come into force, and with it its `taken`, can be repeated. */
+void pad_empty(void *bytes, uint64_t taken);

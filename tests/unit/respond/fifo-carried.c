@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "operator/fake.h"
+#include "respond/echo.h"
 
 #define SECONDS(n) ((n)*USEC_PER_SEC)
 
@@ -125,13 +126,54 @@ static void test_restore_without_fifo(void **state)
 	fake_expect("find fifo\ntrouble its FIFO was lost, with the orders in it\nshow 0 0\n");
 }
 
+/* It was over, but the client's end was waited for when another process came. */
+static void test_closed_again(void **state)
+{
+	(void)state;
+	assert_int_equal(fake_obey("/close\n"), MARCEL_FAREWELL);
+	assert_int_equal(fake_write("left\nbegun"), 1);
+	fake.log[0] = '\0';
+	fake_close("operator", NULL);
+	fake_expect("refused no-conversation: left\nrefused unfinished: begun\nclose operator\n");
+	fake.c.local = NULL;
+	fake.c.wake_fd = -1;
+	fake_close("operator", NULL);
+	fake_expect("");
+}
+
+/* The process died when it had told that the orders behind that one were refused, and before the
+ * conversation went elsewhere. */
+static void test_died_giving(void **state)
+{
+	static char before[sizeof(fake.state)];
+	static const struct marcel_loaded loaded[] = {{&echo_responder, NULL}, {NULL, NULL}};
+
+	(void)state;
+	fake.c.loaded = loaded;
+	(void)fake_obey("on\n");
+	assert_int_equal(fake_write("/give echo\nleft\nbegun"), 1);
+	(void)memcpy(before, fake.state, sizeof(before));
+	assert_int_equal(fake_wake(MARCEL_WAKE_READY), MARCEL_GIVE);
+	fake.log[0] = '\0';
+	fake_close(NULL, "echo");
+	fake_expect("refused not-held: left\nrefused unfinished: begun\nleft echo\n");
+	(void)memcpy(fake.state, before, sizeof(before));
+	assert_int_equal(fake_restore(), 0);
+	fake.log[0] = '\0';
+	assert_int_equal(fake_wake(MARCEL_WAKE_READY), MARCEL_GIVE);
+	fake_expect("done /give echo\n");
+	(void)fake_obey("on\n");
+	fake_expect("out S #0 on\nsent on\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_restore),        TEST(test_restore_unfinished),   TEST(test_died),
-		TEST(test_restore_broken), TEST(test_restore_without_fifo),
+		TEST(test_restore_broken), TEST(test_restore_without_fifo), TEST(test_closed_again),
+		TEST(test_died_giving),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
