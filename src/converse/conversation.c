@@ -500,6 +500,4 @@ void conversation_run(struct conversation *c)
 		wire_detach(&c->wire, false);
 		return;
 	}
-	turn_close(c, end_reason_name(slot_turn(c->slot.head)->reason));
-	turn_is_over(c);
 }

@@ -142,6 +142,9 @@ bool ending_finish(struct conversation *c, enum end_reason broken)
 		begin_to_linger(c, reason);
 		turn = slot_turn(c->slot.head);
 	}
+	/* Nobody whom the responder shows the conversation is to wait for the client. */
+	turn_close(c, end_reason_name(turn->reason));
+	turn_is_over(c);
 	if (broken == END_NONE && (turn->flags & TURN_INPUT_END) == 0)
 		outcome = linger(c);
 	if (outcome == FROZEN)

@@ -517,5 +517,6 @@ void turn_close(struct conversation *conversation, const char *reason)
 	seen = turn_view(&turn);
 	seen.reason = reason;
 	conversation->responder->close(&seen);
+	conversation->local = NULL;
 	conversation->wire.side = -1;
 }

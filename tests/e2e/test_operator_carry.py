@@ -352,6 +352,31 @@ def test_a_client_that_left_meanwhile(held, channel, end, meet):
     assert newest(channel, 3) > its > number
 
 
+def test_an_end_is_told_once(held, channel, again, meet):
+    """Its client holds the connection open for a while; who waits for it meanwhile tells nothing of
+    the end, nor of what was refused then, again."""
+    peers = [meet(held) for _ in range(3)]
+    numbers = [newest(channel, i + 1) for i in range(3)]
+    for number, peer in zip(numbers, peers):
+        channel.write("on", number)
+        peer.expect("on\n")
+        channel.write_bytes(b"/close\nleft\n", number)
+        peer.expect_end(FAREWELL)
+        channel.wait("closed", number)
+    again(held)
+    # When this is there, the conversations before have begun, and are looked after by somebody.
+    other = meet(held)
+    channel.wait("opened", count=4)
+    for peer in peers:
+        peer.close()
+    other.send("fin\n").expect_end(FAREWELL).close()
+    held.await_rest()
+    for number in numbers:
+        assert [event.kind for event in channel.find(conversation=number)].count("closed") == 1
+        assert [event.text for event in channel.find("refused", number)] == ["left"]
+        assert not channel.fifo(number).exists()
+
+
 def test_directories_go_after_a_restart(held, channel, again, meet):
     held.config = fifo_config(grace="2s") + QUIET
     again(held)

@@ -1,13 +1,15 @@
 """What orders mean to a client, a shell and a script: the operator channel with a real marceld, a
 client's socket, and `sh` writing to FIFOs."""
 
+import itertools
+import json
 import os
 import subprocess
 
 import pytest
 
 from daemon_tools import FAREWELL, GREETING_TEXT, PATIENCE, wait_until
-from operator_tools import Channel, Said, fifo_config
+from operator_tools import Channel, Said, ask, fifo_config
 
 ABSENT = "Personne n'est là pour l'instant ; votre message est gardé."
 
@@ -59,6 +61,33 @@ def open_script_fixture(manager, channel):
 
 def opened(channel, count=1):
     return channel.wait("opened", count=count).conversation
+
+
+def test_the_end_does_not_wait_for_the_client(marceld, channel):
+    """A conversation is over for operators when it has ended, though its client still holds its side
+    of the connection open, for which some seconds are waited."""
+    control = channel.directory.parent / "control"
+    daemon = marceld(fifo_config(directory=channel.directory), control=control)
+
+    def is_seen(turn):
+        peer = daemon.connect()
+        number = opened(channel, turn)
+        peer.send("Bonjour\n")
+        channel.wait("message", number)
+        channel.write("/close", number)
+        peer.expect_end(FAREWELL)
+        channel.wait("closed", number, text="responder")
+        assert channel.waiting() == []
+        assert not channel.fifo(number).exists()
+        assert channel.out(number)[-1] == Said("--", 0, "responder")
+        channel.write(f"{number} trop tard")
+        channel.wait("refused", number, word="no-conversation", text="trop tard")
+        # It is there still, unless this took longer than is waited.
+        live = [entry[0] for entry in json.loads(ask(control, "ListConversations"))["data"][0]]
+        peer.close()
+        return number in live
+
+    wait_until(lambda turns=itertools.count(1): is_seen(next(turns)), "the end comes first")
 
 
 def test_shell(open_fifo, channel):

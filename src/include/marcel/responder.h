@@ -397,8 +397,9 @@ struct marcel_responder_ops {
 
 	/*
 	 * The conversation is over, or goes on with another responder; conversation->reason says
-	 * which. If the process dies in this call, the next one calls it again if it is over,
-	 * without restore() (local is NULL, wake_fd -1), else restore(). May be NULL.
+	 * which. What is over may be waiting for the client's end still: then a next process calls
+	 * this again, without restore() (local is NULL, wake_fd -1). If the process dies before the
+	 * conversation goes on with another responder, the next one calls restore(). May be NULL.
 	 */
 	void (*close)(struct marcel_conversation *conversation);
 };
