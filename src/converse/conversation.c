@@ -78,7 +78,8 @@ enum end_reason settle(struct turn *turn, int verdict, enum end_reason reason)
 		return output_flush(turn->conversation);
 	case MARCEL_CLOSE:
 	case MARCEL_FAREWELL:
-		end_dialogue(turn, reason, verdict == MARCEL_FAREWELL);
+		end_dialogue(turn, turn->by_operator ? END_OPERATOR : reason,
+			     verdict == MARCEL_FAREWELL);
 		return END_NONE;
 	case MARCEL_RESET:
 		end_dialogue(turn, END_RESPONDER_RESET, false);

@@ -329,6 +329,7 @@ void turn_take_over(struct turn *turn, const struct marcel_conversation *seen)
 	struct slot_turn *next = turn->next;
 	struct marcel_framing before = turn_view(turn).framing;
 
+	turn->by_operator = seen->by_operator;
 	next->wake_at = seen->wake_at;
 	/* Without sense it would be a message of no bytes, again and again. */
 	if (memcmp(&before, &seen->framing, sizeof(before)) != 0 &&

@@ -31,6 +31,7 @@ struct turn {
 	size_t message_end;                     /* bytes of its line end */
 	const struct marcel_conversation *seen; /* during a call: what the responder says of it */
 	char give_to[SWITCH_NAME_MAX];          /* after MARCEL_GIVE: whom it names */
+	bool by_operator;                       /* the end that is asked for */
 };
 
 /* What records say of CONVERSATION; valid while its slot is. */

@@ -166,6 +166,7 @@ static int obey(struct fifo_call *call, const struct order *order, const char *l
 	case ORDER_DONE:
 		return want_no_answer(call, order, line, length);
 	case ORDER_CLOSE:
+		call->conversation->by_operator = true;
 		return done(call, line, length, MARCEL_FAREWELL);
 	case ORDER_RESET:
 		return done(call, line, length, MARCEL_RESET);

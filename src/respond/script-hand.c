@@ -137,6 +137,7 @@ static void take_over(struct marcel_conversation *conversation,
 	conversation->uses_pad = seen->uses_pad;
 	conversation->waiting = seen->waiting;
 	conversation->give_to = seen->give_to;
+	conversation->by_operator = seen->by_operator;
 }
 
 /* Nobody but the script has the word. */

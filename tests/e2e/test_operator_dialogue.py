@@ -76,10 +76,10 @@ def test_the_end_does_not_wait_for_the_client(marceld, channel):
         channel.wait("message", number)
         channel.write("/close", number)
         peer.expect_end(FAREWELL)
-        channel.wait("closed", number, text="responder")
+        channel.wait("closed", number, text="operator")
         assert channel.waiting() == []
         assert not channel.fifo(number).exists()
-        assert channel.out(number)[-1] == Said("--", 0, "responder")
+        assert channel.out(number)[-1] == Said("--", 0, "operator")
         channel.write(f"{number} trop tard")
         channel.wait("refused", number, word="no-conversation", text="trop tard")
         # It is there still, unless this took longer than is waited.

@@ -200,6 +200,8 @@ struct marcel_conversation {
 			     * it goes on with another responder */
 	const char *give_to; /* out: for MARCEL_GIVE, a responder's name; read after the call.
 			      * in, in close() without a reason: who goes on, if known, else NULL */
+	bool by_operator;    /* out: an operator wants the end that the verdict asks for, which the
+			      * journal says then */
 	const char *draft;   /* in: draft_length bytes that whoever hands the conversation over
 			      * proposes as the next answer; NULL: nothing. To be said by itself at
 			      * draft_until */
