@@ -178,14 +178,22 @@ char *service_runtime_path(const char *name)
 	return path;
 }
 
-/* How many descriptors a conversation needs: its socket, and an operator's FIFO where all have one.
- */
+/* How many descriptors a conversation may need: its socket, and what its responder does, such as an
+ * operator's FIFO. */
 static uint64_t descriptors_of_one(const struct config *config)
 {
-	for (size_t i = 0; i < config->n_faces; i++)
-		if (config->faces[i].responder == &fifo_responder)
-			return 2;
-	return 1;
+	unsigned most = 0;
+
+	for (size_t i = 0; i < config->n_faces; i++) {
+		const struct face *face = &config->faces[i];
+		unsigned n = face->responder->descriptors != NULL
+				     ? face->responder->descriptors(face->responder_shared)
+				     : 0;
+
+		if (n > most)
+			most = n;
+	}
+	return 1 + (uint64_t)most;
 }
 
 /*

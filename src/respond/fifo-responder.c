@@ -403,6 +403,13 @@ static void fifo_close(struct marcel_conversation *conversation)
 	conversation->waiting = 0;
 }
 
+/* Its FIFO. */
+static unsigned fifo_descriptors(const void *shared)
+{
+	(void)shared;
+	return 1;
+}
+
 const struct marcel_responder_ops fifo_responder = {
 	.abi = MARCEL_RESPONDER_ABI,
 	.name = "fifo",
@@ -410,6 +417,7 @@ const struct marcel_responder_ops fifo_responder = {
 	.state_version = STATE_VERSION,
 	.load = fifo_load,
 	.unload = fifo_unload,
+	.descriptors = fifo_descriptors,
 	.open = fifo_open,
 	.respond = fifo_respond,
 	.wake = fifo_wake,

@@ -68,6 +68,20 @@ static void make_room(struct marcel_conversation *conversation, size_t room)
 	hand_settle(conversation);
 }
 
+unsigned hand_descriptors(const struct script *script)
+{
+	unsigned most = 0;
+
+	for (size_t i = 0; i < script->n_code; i++) {
+		const char *name = script->code[i].responder;
+		const struct marcel_responder_ops *ops = name != NULL ? responder_find(name) : NULL;
+
+		if (ops != NULL && ops->descriptors != NULL && ops->descriptors(NULL) > most)
+			most = ops->descriptors(NULL);
+	}
+	return most;
+}
+
 /* The responder of the hand under way. */
 static const struct marcel_responder_ops *handed_to(const struct marcel_conversation *conversation,
 						    const struct script *script)

@@ -469,6 +469,13 @@ static void script_close(struct marcel_conversation *conversation)
 		version_drop(script->version);
 }
 
+static unsigned script_descriptors(const void *shared)
+{
+	const struct face_script *face = shared;
+
+	return face != NULL ? hand_descriptors(face->script) : 0;
+}
+
 const struct marcel_responder_ops script_responder = {
 	.abi = MARCEL_RESPONDER_ABI,
 	.name = "script",
@@ -477,6 +484,7 @@ const struct marcel_responder_ops script_responder = {
 	.state_version = STATE_VERSION,
 	.load = script_load_settings,
 	.unload = script_unload,
+	.descriptors = script_descriptors,
 	.open = script_open,
 	.greet = script_greet,
 	.respond = script_respond,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon_tools import (FAREWELL, GREETING, MARCELD, Peer, effective, repeat, sanitizer,
-                          wait_until)
+from daemon_tools import (FAREWELL, GREETING, GREETING_TEXT, MARCELD, Peer, effective, repeat,
+                          sanitizer, wait_until)
 from operator_tools import Channel
 
 QUIET = "[journal]\ntranscript = off\n"
@@ -253,10 +253,15 @@ def test_limits_of_one_listener(marceld):
     Peer(first[GREETING]).expect(GREETING)
 
 
-def test_operators_are_not_shut_out(marceld, tmp_path):
+@pytest.mark.parametrize("responder", ["fifo", "script"])
+def test_operators_are_not_shut_out(marceld, tmp_path, responder):
     """Each of those who talk to operators needs a FIFO, too: a crowd leaves room for all of that."""
     directory = tmp_path / "operator"
-    server = marceld(f"[dialogue]\nresponder = fifo\n[fifo]\ndirectory = {directory}\n",
+    script = tmp_path / "hand.script"
+    script.write_text(f'marcel-script 1\nframe line lf\non connect\n    say "{GREETING_TEXT}"\n'
+                      "    hand fifo stay\n")
+    server = marceld(f"[dialogue]\nresponder = {responder}\n[fifo]\ndirectory = {directory}\n"
+                     + (f"[script]\nfile = {script}\n" if responder == "script" else ""),
                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)))
     channel = Channel(directory)
     peers = [server.connect(greeting=b"") for _ in range(200)]

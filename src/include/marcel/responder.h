@@ -309,6 +309,10 @@ struct marcel_responder_ops {
 	 */
 	void (*unload)(void *shared);
 
+	/* How many descriptors a conversation may need beside its socket, by what load() made: so
+	 * many are kept free for each. Main thread. May be NULL: none. */
+	unsigned (*descriptors)(const void *shared);
+
 	/* Begins a conversation, or goes on with one that another responder had: fills the state.
 	 * Returns 0 or a negative errno. May be NULL. */
 	int (*open)(struct marcel_conversation *conversation);
