@@ -6,8 +6,11 @@ screen.
     desk.type("Bonjour").press("Enter")       # text as it is; keys by tmux's names
     desk.lines()                              # what stands there now
 
+    house.desk()                              # the same at a House: a marceld and clients for it
+
 Nothing here sleeps to let time pass: tmux tells nobody when the screen changes, so it is asked again
-and again until what is waited for is there. A Desk is a with block: its end ends its tmux.
+and again until what is waited for is there. A Desk is a with block: its end ends its tmux. The
+desks of a House end with the test.
 """
 
 import os
@@ -20,6 +23,7 @@ import pytest
 
 from client_tools import environment
 from daemon_tools import PATIENCE, SANITIZER_REPORT, wait_until
+from marcelctl_tools import ctl
 from script_tools import MARCELCTL
 
 TMUX = shutil.which("tmux")
@@ -192,3 +196,61 @@ class Desk:
         before = (self.directory / "before").read_text()
         assert after.read_text() == before
         assert self.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}") == "0 1\n"
+
+
+# A marceld for it.
+
+OPERATOR = "[dialogue]\nresponder = fifo\n[fifo]\ndirectory = {}\nabsent_after = infinity\n"
+SCRIPT = """marcel-script 1
+on connect      say "script here"
+on "human*"     hand fifo
+on "draft*"     hand fifo draft "about ${message}" for 1h
+otherwise       say "script: ${message}"
+"""
+
+
+class House:
+    """A marceld whose conversations an operator answers, and desks for him."""
+
+    def __init__(self, marceld, directory, config=""):
+        self.control = directory / "control"
+        self.operator = directory / "operator"
+        self.daemon = marceld(OPERATOR.format(self.operator) + config, control=self.control)
+        self.desks = []
+
+    def desk(self, *arguments, **options):
+        desk = Desk(self.control, arguments, **options)
+        self.desks.append(desk)
+        return desk
+
+    def connect(self, text=None):
+        """A client; one that has said TEXT waits for an answer when this returns."""
+        peer = self.daemon.connect()
+        if text is not None:
+            peer.send(text + "\n")
+            wait_until(lambda: peer.address() in self.ctl("list", "--waiting").out, "its message")
+        return peer
+
+    def ctl(self, verb, *arguments, **options):
+        return ctl(verb, f"--control={self.control}", *arguments, **options)
+
+
+@pytest.fixture(name="house")
+def house_fixture(marceld, tmp_path):
+    house = House(marceld, tmp_path)
+    yield house
+    for desk in house.desks:
+        desk.__exit__(None)
+
+
+@pytest.fixture(name="scripted")
+def scripted_fixture(marceld, tmp_path):
+    """One that a script answers, which may hand over."""
+    script = tmp_path / "talk.script"
+    script.write_text(SCRIPT)
+    house = House(marceld, tmp_path, f"[script]\nfile = {script}\n")
+    house.daemon.configure(house.daemon.config_file.read_text().replace("= fifo", "= script", 1))
+    house.ctl("reload")
+    yield house
+    for desk in house.desks:
+        desk.__exit__(None)

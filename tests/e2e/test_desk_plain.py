@@ -8,10 +8,8 @@ import pytest
 
 from client_tools import environment, french, read_exactly
 from daemon_tools import FAREWELL, PATIENCE, SANITIZER_REPORT, wait_until
-from desk_tools import needs_tmux
-from marcelctl_tools import write
+from desk_tools import house_fixture, needs_tmux, scripted_fixture  # noqa: F401 (fixtures)
 from script_tools import MARCELCTL
-from test_desk import house_fixture, scripted_fixture  # noqa: F401 (fixtures)
 
 READY = "Server ready, waiting for requests ...\n"
 CLOSED = "Connection closed.\n"
