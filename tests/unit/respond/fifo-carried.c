@@ -1,51 +1,10 @@
 /*
  * The fifo responder in another process, with a channel that is none: what waited goes on.
  */
-#include "respond/fifo-responder.h"
-
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "operator/fake.h"
+#include "fifo-held.h"
 #include "respond/echo.h"
-
-#define SECONDS(n) ((n)*USEC_PER_SEC)
-
-static void fault(void *context, const char *file, unsigned line, const char *text)
-{
-	(void)context;
-	(void)file;
-	(void)line;
-	fail_msg("%s", text);
-}
-
-static void *shared;
-
-static int set_up(void **state)
-{
-	const struct marcel_settings settings = {.file = "m.ini", .section = "fifo"};
-
-	(void)fake_set_up(state);
-	assert_int_equal(fifo_responder.load(&settings, fault, NULL, &shared), 0);
-	assert_int_equal(fake_open(&fifo_responder, shared), 0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	fifo_responder.unload(shared);
-	return fake_tear_down(state);
-}
-
-static void ask(const char *text)
-{
-	assert_int_equal(fake_message(text), MARCEL_CONTINUE);
-}
 
 /* Everything that waits comes along. */
 static void test_restore(void **state)
@@ -165,8 +124,6 @@ static void test_died_giving(void **state)
 	(void)fake_obey("on\n");
 	fake_expect("out S #0 on\nsent on\n");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -1,70 +1,14 @@
 /*
  * The fifo responder, with a channel that is none: what it makes of messages, orders and time.
  */
-#include "respond/fifo-responder.h"
-
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "operator/fake.h"
+#include "fifo-held.h"
 #include "respond/echo.h"
 #include "respond/fifo-priv.h"
 #include "respond/operator/channel.h"
 
-#define ABSENT     "Personne n'est là pour l'instant ; votre message est gardé."
-#define SECONDS(n) ((n)*USEC_PER_SEC)
-
-static char faults[1024];
-
-static void fault(void *context, const char *file, unsigned line, const char *text)
-{
-	size_t used = strlen(faults);
-	int n;
-
-	(void)context;
-	assert_true(used + 512 < sizeof(faults));
-	n = snprintf(faults + used, 512, "%s:%u: %s\n", file, line, text);
-	assert_in_range(n, 1, 511);
-}
-
-static int load(const struct marcel_setting *settings, size_t count, void **ret_shared)
-{
-	const struct marcel_settings all = {"m.ini", "fifo", settings, count};
-
-	faults[0] = '\0';
-	return fifo_responder.load(&all, fault, NULL, ret_shared);
-}
-
-static void *shared;
-
-static int set_up(void **state)
-{
-	(void)fake_set_up(state);
-	assert_int_equal(load(NULL, 0, &shared), 0);
-	assert_int_equal(fake_open(&fifo_responder, shared), 0);
-	fake_expect("make fifo\nshow 0 0\n");
-	assert_int_equal(fake.c.wake_fd, fake.fds[0]);
-	assert_true(fake.c.uses_pad);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	fifo_responder.unload(shared);
-	return fake_tear_down(state);
-}
-
-static void ask(const char *text)
-{
-	assert_int_equal(fake_message(text), MARCEL_CONTINUE);
-	fake_expect_said("");
-}
+#define ABSENT "Personne n'est là pour l'instant ; votre message est gardé."
 
 static void test_answers(void **state)
 {
@@ -517,8 +461,6 @@ static void test_settings(void **state)
 	assert_int_equal(fifo_directory(shared)[0], '/');
 	assert_non_null(strstr(fifo_directory(shared), "/operator"));
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
