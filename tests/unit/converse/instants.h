@@ -10,6 +10,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "../steps.h"
 #include "converse/conversation.h"
 #include "converse/endword.h"
 #include "converse/table.h"
@@ -17,18 +18,6 @@
 #include "handover/counters.h"
 #include "handover/snapshot.h"
 #include "script.h"
-
-/* Instrumented by TSan each store is a hundred instructions, of which none is ours. */
-#if defined(__SANITIZE_THREAD__)
-#define STEPS_ARE_OURS false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define STEPS_ARE_OURS false
-#endif
-#endif
-#ifndef STEPS_ARE_OURS
-#define STEPS_ARE_OURS true
-#endif
 
 /* One run of a script. */
 struct run {

@@ -9,21 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../steps.h"
 #include "ring-tools.h"
 
 #define KILLS 200
-
-/* Instrumented by TSan each store is a hundred instructions, of which none is ours. */
-#if defined(__SANITIZE_THREAD__)
-#define STEPS_ARE_OURS false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define STEPS_ARE_OURS false
-#endif
-#endif
-#ifndef STEPS_ARE_OURS
-#define STEPS_ARE_OURS true
-#endif
 
 /* In shared memory too: what the child knows to have done. */
 struct ledger {

@@ -11,19 +11,8 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "../../steps.h"
 #include "bench.h"
-
-/* Instrumented by TSan each store is a hundred instructions, of which none is ours. */
-#if defined(__SANITIZE_THREAD__)
-#define STEPS_ARE_OURS false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define STEPS_ARE_OURS false
-#endif
-#endif
-#ifndef STEPS_ARE_OURS
-#define STEPS_ARE_OURS true
-#endif
 
 /* What comes, when, and how many orders are taken out afterwards. */
 struct piece {
