@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/i18n.h"
+#include "marcelctl/charset.h"
 #include "marcelctl/faults.h"
 #include "marcelctl/file.h"
 #include "marcelctl/say.h"
@@ -71,6 +72,7 @@ int verb_script_check(int argc, char **argv)
 	}
 	if (verb_arguments(argc, argv, 1, -1) < 0)
 		return EXIT_USAGE;
+	charset_output();
 	for (int i = optind; i < argc; i++) {
 		if (!check(argv[i], strict))
 			good = false;

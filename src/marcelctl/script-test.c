@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/i18n.h"
+#include "marcelctl/charset.h"
 #include "marcelctl/faults.h"
 #include "marcelctl/file.h"
 #include "marcelctl/play.h"
@@ -119,6 +120,8 @@ int verb_script_test(int argc, char **argv)
 	script = faults_load(argv[optind]);
 	if (script == NULL)
 		return CTL_FAILED;
+	if (!tap)
+		charset_output();
 	status = test_all(script, argv + optind + 1, argc - optind - 1, tap);
 	script_unref(script);
 	return say_finish(status);

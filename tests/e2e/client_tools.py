@@ -241,14 +241,28 @@ class Terminal:
         assert self.modes() == self.modes_before
 
 
+def make_locale(directory, charmap):
+    """Makes French with CHARMAP in DIRECTORY, and gives its name."""
+    name = f"fr_FR.{charmap}"
+    made = subprocess.run(["localedef", "--no-archive", "-i", "fr_FR", "-f", charmap,
+                           os.fspath(directory / name)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10 * PATIENCE)
+    if made.returncode != 0:
+        pytest.skip(f"no French locale can be made (Debian's package locales): {made.stdout}")
+    return name
+
+
 @pytest.fixture(scope="session")
 def french(tmp_path_factory):
     """The environment of a French user: the locale, made here, and the catalogs of the build."""
     locales = tmp_path_factory.mktemp("locales")
-    made = subprocess.run(["localedef", "--no-archive", "-i", "fr_FR", "-f", "UTF-8",
-                           os.fspath(locales / "fr_FR.UTF-8")],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10 * PATIENCE)
-    if made.returncode != 0:
-        pytest.skip(f"no French locale can be made (Debian's package locales): {made.stdout}")
-    return {"LC_ALL": "fr_FR.UTF-8", "LOCPATH": os.fspath(locales),
+    return {"LC_ALL": make_locale(locales, "UTF-8"), "LOCPATH": os.fspath(locales),
+            "MARCEL_LOCALEDIR": os.fspath(CATALOGS)}
+
+
+@pytest.fixture(scope="session")
+def latin(tmp_path_factory):
+    """The same of one whose terminal does not know UTF-8."""
+    locales = tmp_path_factory.mktemp("latin")
+    return {"LC_ALL": make_locale(locales, "ISO-8859-1"), "LOCPATH": os.fspath(locales),
             "MARCEL_LOCALEDIR": os.fspath(CATALOGS)}

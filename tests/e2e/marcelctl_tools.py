@@ -19,9 +19,9 @@ NOT_RUNNING = 3
 
 
 class Result:
-    def __init__(self, process, out, err):
+    def __init__(self, process, out, err, encoding):
         self.status = process.returncode
-        self.out, self.err = out.decode(), err.decode()
+        self.out, self.err = out.decode(encoding), err.decode(encoding)
         assert not SANITIZER_REPORT.search(err), self.err
 
 
@@ -29,13 +29,13 @@ def argument(value):
     return str(value) if isinstance(value, int) else os.fspath(value)
 
 
-def ctl(*arguments, input=b"", status=0, env=None, **options):
-    """Runs marcelctl to its end, which must be STATUS."""
+def ctl(*arguments, input=b"", status=0, env=None, encoding="utf-8", **options):
+    """Runs marcelctl, which speaks ENCODING, to its end, which must be STATUS."""
     process = subprocess.Popen([MARCELCTL, *map(argument, arguments)], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                env=environment(**(env or {})), **options)
     try:
-        result = Result(process, *process.communicate(input, timeout=PATIENCE))
+        result = Result(process, *process.communicate(input, timeout=PATIENCE), encoding)
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError(f"marcelctl does not end: {process.communicate()}") from None

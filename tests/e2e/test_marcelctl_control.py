@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from client_tools import EXIT_USAGE, environment, french  # noqa: F401 (a fixture)
+from client_tools import EXIT_USAGE, environment, french, latin  # noqa: F401 (fixtures)
 from daemon_tools import PATIENCE
 from marcelctl_tools import (FAILED, NOT_RUNNING, UTC, Running, call, ctl,
                              fake)  # noqa: F401 (a fixture)
@@ -450,18 +450,6 @@ def test_french(fake, french):  # noqa: F811
     assert call(fake, "say", "17", "/x", status=FAILED, env={**UTC, **french}).err == (
         "marcelctl: marceld ne comprend pas cet ordre\u00a0: un ordre est une ligne de texte, ou /done, "
         "/close, /reset, /give NOM, /note TEXTE\n")
-
-
-@pytest.fixture(name="latin", scope="session")
-def latin_fixture(french, tmp_path_factory):  # noqa: F811
-    """The environment of a French user whose terminal does not know UTF-8."""
-    locales = tmp_path_factory.mktemp("latin")
-    made = subprocess.run(["localedef", "--no-archive", "-i", "fr_FR", "-f", "ISO-8859-1",
-                           os.fspath(locales / "fr_FR.ISO-8859-1")], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=10 * PATIENCE)
-    if made.returncode != 0:
-        pytest.skip(f"no such locale can be made (Debian's package locales): {made.stdout}")
-    return {**french, "LC_ALL": "fr_FR.ISO-8859-1", "LOCPATH": os.fspath(locales)}
 
 
 def test_characters_of_the_locale(fake, latin):  # noqa: F811

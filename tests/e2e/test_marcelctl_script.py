@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from client_tools import EXIT_USAGE, Terminal, environment, french  # noqa: F401 (a fixture)
+from client_tools import (EXIT_USAGE, Terminal, environment, french,  # noqa: F401 (fixtures)
+                          latin)
 from daemon_tools import PATIENCE
 from marcelctl_tools import FAILED, ctl, write  # noqa: F401 (a fixture)
 from script_tools import MARCELCTL
@@ -27,6 +28,13 @@ state start
 state ready
     on "MAIL {who}" when ${who} != "nobody" say "250 ok ${random 10}"
     on 'DATA' say "354 go"; collect body until "." unstuff; say "250 ${body|length}"
+"""
+
+
+CAFE = """marcel-script 1
+on connect say "prêt"
+on "café" say "ça coûte 5 €"
+otherwise say "à 日本"
 """
 
 
@@ -101,6 +109,16 @@ def test_check_warns(write):
     result = ctl("script", "check", shadowed)
     assert f"{shadowed}:3:" in result.out and "ok (0 states, 2 rules), 1 warning" in result.out
     ctl("script", "check", "--strict", shadowed, status=FAILED)
+
+
+def test_check_in_the_characters_of_the_locale(write, latin):  # noqa: F811
+    good, bad = write("good", CAFE), write("bad", 'marcel-script 1\non "café à 日本" sya "5 €"\n')
+    result = ctl("script", "check", good, bad, status=FAILED, env=latin, encoding="latin-1")
+    assert f"{good}\u00a0: bon (0 états, 3 règles)\n" in result.out
+    assert '| on "café à ??" sya "5 EUR"\n' in result.out
+    # What stops another verb goes to standard errors, in the same characters.
+    result = ctl("script", "test", bad, good, status=FAILED, env=latin, encoding="latin-1")
+    assert '| on "café à ??" sya "5 EUR"\n' in result.err
 
 
 def test_check_a_file_that_is_not_there():
@@ -297,3 +315,18 @@ def test_a_transcript_with_errors(write):
     out = ctl("script", "test", write("mail.script", MAIL), bad, status=FAILED).out
     assert f"{bad}:1: a line begins with" in out and f"{bad}:2: unknown escape" in out
     assert out.endswith("0 passed, 1 failed\n")
+
+
+def test_test_in_the_characters_of_the_locale(write, latin):  # noqa: F811
+    script = write("cafe.script", CAFE)
+    bad = write("bad.transcript", "S> prêt\nC> café\nS> ça coûte 6 €\nC> \u65e5\nS> à 日本\n")
+    result = ctl("script", "test", script, bad, status=FAILED, env=latin, encoding="latin-1")
+    assert result.out == (
+        f"{bad}:3: ce n'est pas ce qui est attendu (répondu par cafe.script:3)\n"
+        "  2   C> café\n"
+        "  3 - S> ça coûte 6 EUR\n"
+        "    + S> ça coûte 5 EUR\n"
+        "0 réussis, 1 échoués\n")
+    # What programs read is UTF-8.
+    tap = ctl("script", "test", "--tap", script, bad, status=FAILED, env=latin).out
+    assert "#   3 - S> ça coûte 6 €\n" in tap
