@@ -1,4 +1,4 @@
-/* Converting standard output and errors; see charset.h. */
+/* Converting standard output and errors, and lines; see charset.h. */
 #include "marcelctl/charset.h"
 
 #include <errno.h>
@@ -6,6 +6,7 @@
 #include <langinfo.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,21 +86,42 @@ static ssize_t put(void *cookie, const char *bytes, size_t size)
 	return (ssize_t)size;
 }
 
-/* Puts a stream in the place of *STREAM that converts. BY_LINE: it is written line by line. */
-static void begin(struct charset *charset, FILE **stream, bool by_line)
+/* The name of the locale's characters; NULL: they are UTF-8. */
+static const char *others(void)
 {
 	/* One thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	const char *codeset = nl_langinfo(CODESET);
-	const cookie_io_functions_t functions = {.write = put};
+
+	return strcmp(codeset, "UTF-8") != 0 ? codeset : NULL;
+}
+
+/* Begins to convert UTF-8 to CODESET. Returns whether that can be had. */
+static bool open_shown(const char *codeset, iconv_t *ret_conversion)
+{
 	char to[64];
+
+	(void)snprintf(to, sizeof(to), "%.40s//TRANSLIT", codeset);
+	*ret_conversion = iconv_open(to, "UTF-8");
+	/* The value is iconv(3)'s. NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	return *ret_conversion != (iconv_t)-1;
+}
+
+/* The other way round. */
+static bool open_typed(const char *codeset, iconv_t *ret_conversion)
+{
+	*ret_conversion = iconv_open("UTF-8", codeset);
+	/* The value is iconv(3)'s. NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	return *ret_conversion != (iconv_t)-1;
+}
+
+/* Puts a stream in the place of *STREAM that converts. BY_LINE: it is written line by line. */
+static void begin(struct charset *charset, FILE **stream, bool by_line)
+{
+	const char *codeset = others();
+	const cookie_io_functions_t functions = {.write = put};
 	FILE *made;
 
-	if (charset->open || strcmp(codeset, "UTF-8") == 0)
-		return;
-	(void)snprintf(to, sizeof(to), "%.40s//TRANSLIT", codeset);
-	charset->conversion = iconv_open(to, "UTF-8");
-	/* The value is iconv(3)'s. NOLINTNEXTLINE(performance-no-int-to-ptr) */
-	if (charset->conversion == (iconv_t)-1)
+	if (charset->open || codeset == NULL || !open_shown(codeset, &charset->conversion))
 		return;
 	made = fopencookie(charset, "w", functions);
 	if (made == NULL) {
@@ -120,4 +142,49 @@ void charset_errors(void)
 void charset_output(void)
 {
 	begin(&output, &stdout, isatty(STDOUT_FILENO) == 1);
+}
+
+/* TEXT, converted, which is freed, and may be NULL; NULL: there is no memory. Ends CONVERSION. */
+static char *convert_line(iconv_t conversion, char *text)
+{
+	size_t length = text != NULL ? strlen(text) : 0;
+	/* No byte becomes more than a character, and none is longer. */
+	size_t room = length * CHARACTER_MAX;
+	char *line = text != NULL ? malloc(room + 1) : NULL;
+	char *bytes = text;
+	char *end = line;
+
+	if (line != NULL) {
+		while (iconv(conversion, &bytes, &length, &end, &room) == (size_t)-1 && room > 0) {
+			*end++ = '?';
+			room--;
+			bytes++;
+			length--;
+		}
+		(void)iconv(conversion, NULL, NULL, &end, &room);
+		*end = '\0';
+	}
+	(void)iconv_close(conversion);
+	free(text);
+	return line;
+}
+
+char *charset_typed(const char *text, size_t length)
+{
+	const char *codeset = others();
+	iconv_t conversion;
+
+	if (codeset == NULL || !open_typed(codeset, &conversion))
+		return strndup(text, length);
+	return convert_line(conversion, strndup(text, length));
+}
+
+char *charset_shown(const char *text)
+{
+	const char *codeset = others();
+	iconv_t conversion;
+
+	if (codeset == NULL || !open_shown(codeset, &conversion))
+		return strdup(text);
+	return convert_line(conversion, strdup(text));
 }

@@ -12,6 +12,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "marcelctl/charset.h"
 #include "marcelctl/desk-plain-priv.h"
 
 #define HISTORY_LINES 1000
@@ -89,7 +91,7 @@ int plain_open_editor(struct plain *plain)
 {
 	HistEvent event;
 
-	plain->edit = el_init("marcelctl", stdin, stdout, stderr);
+	plain->edit = el_init("marcelctl", stdin, plain->terminal, stderr);
 	plain->history = history_init();
 	if (plain->edit == NULL || plain->history == NULL)
 		return -ENOMEM;
@@ -146,6 +148,7 @@ static char *type_line(struct plain *plain)
 	int length = 0;
 
 	push_half(plain);
+	(void)fflush(stdout);
 	(void)el_set(plain->edit, EL_PREP_TERM, 1);
 	line = el_gets(plain->edit, &length);
 	(void)el_set(plain->edit, EL_PREP_TERM, 0);
@@ -159,13 +162,13 @@ static char *type_line(struct plain *plain)
 		(void)history(plain->history, &event, H_ENTER, line);
 	if (line[length - 1] == '\n')
 		length--;
-	return strndup(line, (size_t)length);
+	return charset_typed(line, (size_t)length);
 }
 
 /* Takes LENGTH bytes as a line, of which USED are gone then. */
 static char *take_line(struct plain *plain, size_t length, size_t used)
 {
-	char *line = strndup(plain->bytes, length);
+	char *line = charset_typed(plain->bytes, length);
 
 	memmove(plain->bytes, plain->bytes + used, plain->length - used);
 	plain->length -= used;
@@ -202,12 +205,14 @@ static char *pipe_line(struct plain *plain)
 
 char *plain_ask(struct plain *plain, const char *prompt, uint64_t turn)
 {
+	auto_free char *shown = plain->edit != NULL ? charset_shown(prompt) : NULL;
 	char *line;
 
-	plain->prompt = prompt;
+	plain->prompt = shown != NULL ? shown : prompt;
 	plain->turn = turn;
 	line = plain->edit != NULL ? type_line(plain) : pipe_line(plain);
 	plain->turn = 0;
+	plain->prompt = "";
 	return line;
 }
 

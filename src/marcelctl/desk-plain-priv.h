@@ -1,12 +1,14 @@
 /*
  * Between the two files of `desk --plain`: the conversations (desk-plain.c) and the lines that are
- * typed or read (desk-plain-line.c). Main thread.
+ * typed or read (desk-plain-line.c). Lines come in UTF-8, whatever the locale's characters are
+ * (charset.h). Main thread.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <systemd/sd-event.h>
 #include <wchar.h>
 
@@ -19,20 +21,21 @@ struct plain {
 	sd_event *event;
 	struct desk_model model;
 	struct desk_link *link;
-	uint64_t known;   /* conversations up to this number were there at the beginning */
-	uint64_t current; /* the one that is answered; 0: none */
-	uint64_t turn;    /* the one whose answer is being typed; 0: none */
-	bool unasked;     /* what is being typed answers nothing */
-	size_t shown;     /* lines of the current one */
-	const char *prompt;
+	uint64_t known;     /* conversations up to this number were there at the beginning */
+	uint64_t current;   /* the one that is answered; 0: none */
+	uint64_t turn;      /* the one whose answer is being typed; 0: none */
+	bool unasked;       /* what is being typed answers nothing */
+	size_t shown;       /* lines of the current one */
+	const char *prompt; /* in the locale's characters, where lines are edited */
 
 	bool answered; /* by marceld, to what was sent */
 	int error;     /* the same: 0 or a negative errno */
 	char reason[256];
 
+	FILE *terminal; /* standard output, where nothing is converted */
 	EditLine *edit; /* NULL: standard input is no terminal */
 	History *history;
-	char *half; /* typed unasked when the client said something; NULL: nothing */
+	char *half; /* typed unasked when the client said something, as it was; NULL: nothing */
 	mbstate_t key;
 	char bytes[8192]; /* of standard input, if it is no terminal */
 	size_t length;

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/i18n.h"
+#include "marcelctl/charset.h"
 #include "marcelctl/desk-plain-priv.h"
 #include "marcelctl/say.h"
 
@@ -277,9 +278,11 @@ static const struct desk_hooks hooks = {.said = said,
 
 int desk_plain(const struct link_options *where)
 {
-	struct plain plain = {.current = 0};
+	/* Lines are edited in the locale's characters as it is. */
+	struct plain plain = {.terminal = stdout};
 	int r;
 
+	charset_output();
 	r = sd_event_new(&plain.event);
 	if (r >= 0 && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
 		r = plain_open_editor(&plain);

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from client_tools import environment, french, read_exactly
+from client_tools import (Terminal, environment, french, latin,  # noqa: F401 (fixtures)
+                          read_exactly)
 from daemon_tools import FAREWELL, PATIENCE, SANITIZER_REPORT, wait_until
 from desk_tools import house_fixture, needs_tmux, scripted_fixture  # noqa: F401 (fixtures)
 from script_tools import MARCELCTL
@@ -22,26 +23,28 @@ def hello(peer):
 
 
 class Plain:
-    """`marcelctl desk --plain` in pipes."""
+    """`marcelctl desk --plain` in pipes, where characters are those of ENCODING."""
 
-    def __init__(self, house, **env):
+    def __init__(self, house, encoding="utf-8", **env):
+        self.encoding = encoding
         self.process = subprocess.Popen(
             [MARCELCTL, "desk", "--plain", f"--control={house.control}"], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**env))
 
     def expect(self, text):
-        read_exactly(self.process.stdout, text.encode())
+        read_exactly(self.process.stdout, text.encode(self.encoding))
         return self
 
     def say(self, text):
-        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.write(text.encode(self.encoding) + b"\n")
         self.process.stdin.flush()
         return self
 
     def end(self, out="", status=0, err=""):
         rest, errors = self.process.communicate(timeout=PATIENCE)
         assert not SANITIZER_REPORT.search(errors), errors
-        assert (self.process.returncode, rest.decode(), errors.decode()) == (status, out, err)
+        assert (self.process.returncode, rest.decode(self.encoding),
+                errors.decode(self.encoding)) == (status, out, err)
 
     def kill(self):
         if self.process.poll() is None:
@@ -53,8 +56,8 @@ class Plain:
 def plain_fixture(house):
     started = []
 
-    def start(where=house, **env):
-        started.append(Plain(where, **env))
+    def start(where=house, **options):
+        started.append(Plain(where, **options))
         return started[-1]
 
     yield start
@@ -144,7 +147,7 @@ def test_marceld_dies_before_it_has_taken_a_line(house, plain):
                            "been sent\n")
 
 
-def test_in_french(house, plain, french):
+def test_in_french(house, plain, french):  # noqa: F811
     peer = house.connect("Bonjour")
     host, port = peer.socket.getsockname()
     desk = plain(**french)
@@ -153,6 +156,51 @@ def test_in_french(house, plain, french):
     desk.say("Salut").expect("Salut\n")
     peer.expect("Salut\n").send("fin\n").expect_end(FAREWELL).close()
     desk.expect("C> fin\nConnexion interrompue.\n<R>ecommencer <T>erminer ? ").say("T").end("T\n")
+
+
+def test_in_the_characters_of_the_locale(house, plain, latin):  # noqa: F811
+    peer = house.connect("Ça coûte 5 € à 日本 ?")
+    host, port = peer.socket.getsockname()
+    desk = plain(encoding="latin-1", **latin)
+    desk.expect("Serveur prêt, en attente de requêtes ...\n"
+                f"Client connecté, adresse IP {host}, port {port}\nC> Ça coûte 5 EUR à ?? ?\nS> ")
+    desk.say("Même ça, à Noël").expect("Même ça, à Noël\n")
+    peer.expect("Même ça, à Noël\n").send("é" * 2000 + "\n")
+    # The longest line, of characters that are twice as long in UTF-8.
+    desk.expect("C> " + "é" * 2000 + "\nS> ").say("à" * 2000).expect("à" * 2000 + "\n")
+    peer.expect("à" * 2000 + "\n").send("un\n")
+    desk.expect("C> un\nS> ").say("/réponse").expect("/réponse\nS> ")
+    desk.end("\n", err="marcelctl: refusé\u00a0: marceld ne comprend pas cet ordre\u00a0: un ordre est "
+             "une ligne de texte, ou /done, /close, /reset, /give NOM, /note TEXTE\n")
+
+
+def test_on_a_terminal_with_the_characters_of_the_locale(house, latin, tmp_path):  # noqa: F811
+    pytest.importorskip("pyte")
+    run = ("sh", "-c", f'exec "{MARCELCTL}" desk --plain --control="$1"')
+    peer = house.connect("Où ça ?")
+    with Terminal([os.fspath(house.control)], tmp_path, rows=24, columns=60, env=latin,
+                  prefix=run) as terminal:
+        # To the terminal's own, one byte each.
+        terminal.stream.select_other_charset("@")
+
+        def type_and_see(text, *lines):
+            terminal.type(text.encode("latin-1"))
+            terminal.wait_until(lambda: "\n".join(terminal.lines()).endswith("\n".join(lines)), lines)
+
+        type_and_see("", "C> Où ça ?", "S>")
+        type_and_see("à Orlèan\x7f\x7f\x7f", "C> Où ça ?", "S> à Orl")
+        type_and_see("éans\n", "C> Où ça ?", "S> à Orléans")
+        peer.expect("à Orléans\n")
+        # What is half typed is there again behind what the client says meanwhile.
+        # Typed before it listens again, it is shown twice.
+        type_and_see("moitié", "S> moitié")
+        peer.send("Même à Noël ?\n")
+        type_and_see("", "S> moitié", "C> Même à Noël ?", "S> moitié")
+        terminal.type("é\n".encode("latin-1"))
+        peer.expect("moitiéé\n").send("fin\n").expect_end(FAREWELL).close()
+        type_and_see("", "C> fin", "Connexion interrompue.", "<R>ecommencer <T>erminer ?")
+        terminal.type("T\n")
+        terminal.wait()
 
 
 @needs_tmux
