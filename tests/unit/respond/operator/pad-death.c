@@ -63,21 +63,23 @@ static struct stage *stage;
 static struct {
 	size_t refused;
 	size_t orders;
+	uint64_t taken;
 } after[N_PIECES + 1];
 
-static void feed_piece(const struct piece *piece)
+static void feed_piece(const struct piece *piece, int to)
 {
-	char *bytes;
+	static char letters[4100];
+	const char *bytes = piece->bytes;
+	size_t length = piece->length;
 
-	if (piece->bytes != NULL) {
-		feed(piece->bytes);
-		return;
+	if (bytes != NULL) {
+		length = strlen(bytes);
+	} else {
+		assert_true(length <= sizeof(letters));
+		(void)memset(letters, piece->letter, length);
+		bytes = letters;
 	}
-	bytes = malloc(piece->length);
-	assert_non_null(bytes);
-	(void)memset(bytes, piece->letter, piece->length);
-	feed_bytes(bytes, piece->length);
-	free(bytes);
+	assert_int_equal(write(to, bytes, length), length);
 }
 
 static void run_undisturbed(void)
@@ -86,7 +88,7 @@ static void run_undisturbed(void)
 		struct log orders;
 		uint64_t taken;
 
-		feed_piece(&pieces[i]);
+		feed_piece(&pieces[i], ends[1]);
 		(void)fill(pieces[i].now);
 		/* What waits counts; it is taken out later. */
 		taken = bench->taken;
@@ -97,6 +99,7 @@ static void run_undisturbed(void)
 		bench->taken = taken;
 		bench->orders = orders;
 		take(pieces[i].takes);
+		after[i + 1].taken = bench->taken;
 	}
 	assert_int_equal(after[N_PIECES].orders, bench->orders.used);
 }
@@ -200,15 +203,24 @@ static void check_continued(const struct bench *copy, size_t fed, size_t carried
 	assert_int_equal(copy->refused.used, 0);
 }
 
-/* Goes on as if the child were dead. */
+/* What waits in COPY is carried out, up to TAKEN. */
+static void take_until(struct bench *copy, uint64_t taken)
+{
+	char line[PAD_LINE_MAX];
+	size_t length;
+
+	while (copy->taken < taken && pad_next(copy->pad, copy->taken, line, &length, &copy->taken))
+		log_add(&copy->orders, line, length);
+}
+
+/* Goes on as if the child were dead, also with the piece that comes next: only that shows what is
+ * to become of it where it is the rest of an order that was refused. */
 static void look(struct bench *copy, const int fds[2])
 {
 	size_t fed = atomic_load(&stage->fed);
 	usec_t now = fed > 0 ? pieces[fed - 1].now : 0;
 	size_t carried = 0;
 	bool overdue;
-	char line[PAD_LINE_MAX];
-	size_t length;
 
 	(void)memcpy(copy->pad, stage->pad, sizeof(copy->pad));
 	copy->taken = atomic_load(&stage->taken);
@@ -218,8 +230,14 @@ static void look(struct bench *copy, const int fds[2])
 	pad_recover(copy->pad, copy->taken, now, refused, &copy->refused);
 	copy_rest(fds[1], fed);
 	assert_true(pad_fill(copy->pad, fds[0], copy->taken, now, refused, &copy->refused) >= 0);
-	while (pad_next(copy->pad, copy->taken, line, &length, &copy->taken))
-		log_add(&copy->orders, line, length);
+	if (fed < N_PIECES && !overdue) {
+		take_until(copy, after[fed].taken);
+		feed_piece(&pieces[fed], fds[1]);
+		assert_true(pad_fill(copy->pad, fds[0], copy->taken, pieces[fed].now, refused,
+				     &copy->refused) >= 0);
+		fed++;
+	}
+	take_until(copy, UINT64_MAX);
 	/* The stream has one byte for each of an order and its LF: so many were carried out. */
 	carried = atomic_load(&stage->taken);
 	if (overdue) {
@@ -263,7 +281,7 @@ static void test_death(void **state)
 
 		look(copy, fds);
 		if (atomic_load(&stage->wanted) > fed) {
-			feed_piece(&pieces[fed]);
+			feed_piece(&pieces[fed], ends[1]);
 			atomic_store(&stage->fed, fed + 1);
 		}
 		steps++;
