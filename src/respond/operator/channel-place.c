@@ -306,6 +306,21 @@ static void discard(struct place *place)
 	place_free(place);
 }
 
+/* Gives PLACE what it has in its directory. */
+static int move_in(struct place *place, bool new, bool *ret_lost)
+{
+	int r;
+
+	queue_enter();
+	r = furnish(place, new, ret_lost);
+	if (r == 0)
+		place_write_info(place, NULL);
+	if (r == 0 && new)
+		place->said = place_last_said(place);
+	queue_leave();
+	return r;
+}
+
 static int enter(const struct place_about *about, enum channel_event event,
 		 struct place **ret_place, bool *ret_lost)
 {
@@ -320,12 +335,11 @@ static int enter(const struct place_about *about, enum channel_event event,
 		return r;
 	r = describe(place, about);
 	if (r == 0)
-		r = furnish(place, event == EVENT_OPENED, &lost);
+		r = move_in(place, event == EVENT_OPENED, &lost);
 	if (r < 0) {
 		discard(place);
 		return r;
 	}
-	place_write_info(place, NULL);
 	(void)snprintf(text, sizeof(text), "%s%s%s", about->peer,
 		       about->listener[0] != '\0' ? " " : "", about->listener);
 	channel_tell(event, about->number, 0, NULL, text, strlen(text));
@@ -337,11 +351,8 @@ static int enter(const struct place_about *about, enum channel_event event,
 int place_make(const struct place_about *about, struct place **ret_place)
 {
 	bool lost;
-	int r = enter(about, EVENT_OPENED, ret_place, &lost);
 
-	if (r == 0)
-		(*ret_place)->said = place_last_said(*ret_place);
-	return r;
+	return enter(about, EVENT_OPENED, ret_place, &lost);
 }
 
 int place_find(const struct place_about *about, struct place **ret_place, bool *ret_lost)
@@ -395,7 +406,9 @@ static void take_name(int dir, bool left)
 		(void)unlinkat(dir, NAME_IN, 0);
 }
 
-void place_close(struct place *place, const char *reason, bool left)
+/* All of place_close() but for freeing PLACE, which is dying then. Returns whether the channel's
+ * thread runs, which does that. */
+static bool move_out(struct place *place, const char *reason, bool left)
 {
 	auto_close int dir = -1;
 	uint64_t number = place->number;
@@ -431,10 +444,17 @@ void place_close(struct place *place, const char *reason, bool left)
 	sweep_bury(grave);
 	swept = channel.running;
 	lock_drop(&channel.lock);
-	if (swept)
+	return swept;
+}
+
+void place_close(struct place *place, const char *reason, bool left)
+{
+	queue_enter();
+	if (move_out(place, reason, left))
 		channel_wake();
 	else
 		sweep_dying(USEC_NEVER);
+	queue_leave();
 }
 
 /* Under the lock. */

@@ -300,6 +300,11 @@ struct grave *sweep_dig(uint64_t number, int dir);
 void sweep_bury(struct grave *grave);
 void sweep_let_die(struct place *place);
 
+/* channel-queue.c. Whoever is not the channel's thread and opens anything in its directories does
+ * so between these two, not under the lock, and in no other such two. */
+void queue_enter(void);
+void queue_leave(void);
+
 /* channel-place.c. Opens the directory of NUMBER (O_PATH); returns a descriptor or an errno. */
 int place_open_directory(uint64_t number);
 

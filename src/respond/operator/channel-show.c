@@ -69,17 +69,25 @@ usec_t place_last_said(const struct place *place)
 	return (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
 }
 
+/* Appends LINE to PLACE's `out`. */
+static int append_line(const struct place *place, const struct marcel_line *line)
+{
+	auto_close int dir = place_open_directory(place->number);
+	char middle[32];
+
+	(void)snprintf(middle, sizeof(middle), "%c> #%" PRIu64, line->who, line->turn);
+	return dir < 0 ? dir : append_out(dir, middle, line);
+}
+
 static void put(struct place *place, const struct marcel_line *line)
 {
-	auto_close int dir = -1;
-	char middle[32];
 	int r;
 
 	if (!place->has_directory)
 		return;
-	dir = place_open_directory(place->number);
-	(void)snprintf(middle, sizeof(middle), "%c> #%" PRIu64, line->who, line->turn);
-	r = dir < 0 ? dir : append_out(dir, middle, line);
+	queue_enter();
+	r = append_line(place, line);
+	queue_leave();
 	if (r == 0) {
 		place->out_fails = false;
 		channel_recovered(TOLD_OUT);
@@ -310,5 +318,7 @@ void place_show(struct place *place, uint64_t turn, uint64_t waiting)
 		set_link(place);
 	else if (place->link_unsure)
 		make_link(place);
+	queue_enter();
 	place_write_info(place, NULL);
+	queue_leave();
 }
