@@ -18,6 +18,10 @@ static char note[NOTE_SIZE] = "socket"; /* never written to; an iovec wants it w
 #define MESSAGE_COST  1024
 #define BUFFER_WANTED (4 * 1024 * 1024)
 
+/* More messages than this are put together: peeking goes through all those before each, which took
+ * 140 ms of a restart for 6,000 and takes 18 ms for these. */
+#define MESSAGES_MANY 2048
+
 /* Near the limit of descriptors cleaning is due when so many are dead. */
 #define DEAD_AT_LIMIT 16
 /* Elsewhere when there are more dead than live ones, or than this part of its share: what is dead
@@ -218,7 +222,7 @@ static bool is_near_limit(const struct vault *vault)
 bool vault_needs_cleaning(const struct vault *vault)
 {
 	/* A full pair could not be cleaned, since that sends first. */
-	if (4 * vault->n >= 3 * vault->n_max)
+	if (4 * vault->n >= 3 * vault->n_max || vault->n >= MESSAGES_MANY)
 		return true;
 	/* Near the limit a few are worth it; fewer would mean cleaning all the time. */
 	if (is_near_limit(vault))
