@@ -427,6 +427,28 @@ def test_nothing_is_left_over(held, channel, again, meet):
     wait_until(lambda: len(held.store) == kept, f"{kept} descriptors in the store")
 
 
+def test_names_are_watched_by_the_same_instance(held, channel, again, meet):
+    # Closing it for good may take many seconds, so it never is.
+    meet(held)
+    number, name = newest(channel), "marcel-keep-operator-inotify"
+    for round_ in range(3):
+        kept = held.kept(name)
+        with open(f"/proc/self/fdinfo/{kept}", encoding="ascii") as file:
+            assert file.read().count("inotify wd:") == 2 + round_
+        again(held)
+        channel.wait("resumed", number, round_ + 1)
+        meet(held)
+        newest(channel, round_ + 2)
+        assert held.kept(name) == kept
+    os.rename(channel.fifo(number), channel.place(number, "away"))
+    channel.wait("trouble", number)
+    os.unlink(channel.fifo())
+    channel.wait("trouble", text="in was removed: No such file or directory")
+    held.forget(name)
+    again(held)
+    assert held.kept(name)
+
+
 class Writer(threading.Thread):
     """An operator who writes as long as others are served, whatever becomes of the daemon."""
 

@@ -47,6 +47,7 @@
 #define KEEP_VAULT_OUT KEEPSAKE_PREFIX "operator-out"
 #define KEEP_FIFO      KEEPSAKE_PREFIX "operator-fifo"
 #define KEEP_TABLE     KEEPSAKE_PREFIX "operator-table"
+#define KEEP_INOTIFY   KEEPSAKE_PREFIX "operator-inotify"
 
 /* So many FIFOs can be kept beyond the process; what is above is served without. */
 #define KEEP_SLOTS 16384
@@ -304,6 +305,13 @@ void sweep_let_die(struct place *place);
  * so between these two, not under the lock, and in no other such two. */
 void queue_enter(void);
 void queue_leave(void);
+
+/* channel-notice.c: inotify. Takes what an earlier process stored / makes one if there is none;
+ * under the lock, or before other threads. / Takes a batch of what it has to tell, and looks at
+ * what that is about. Of the thread. */
+void notice_claim(void);
+void notice_open(void);
+void notice_take(void);
 
 /* channel-place.c. Opens the directory of NUMBER (O_PATH); returns a descriptor or an errno. */
 int place_open_directory(uint64_t number);

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -236,55 +235,11 @@ static void open_files(void)
 	events_open();
 	channel.conversations = open_part(NAME_CONVERSATIONS);
 	channel.waiting = open_part(NAME_WAITING);
-	channel.inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	notice_open();
 	orders_open();
 }
 
 /* The thread. */
-
-/* Who may write to a FIFO can make notices without end, by its times; each look takes the lock. So
- * there is a pause after each batch, in which they gather. */
-#define NOTICES_PAUSE (50 * USEC_PER_MSEC)
-#define NOTICES_SIZE  4096
-#define NOTICES_MAX   (NOTICES_SIZE / sizeof(struct inotify_event))
-
-/* Adds WATCH to the *N in WATCHES, where it stands once. */
-static void add_watch(int watches[NOTICES_MAX], size_t *n, int watch)
-{
-	for (size_t i = *n; i-- > 0;)
-		if (watches[i] == watch)
-			return;
-	watches[(*n)++] = watch;
-}
-
-/* Takes a batch of what inotify has to tell, and looks at what it is about. */
-static void take_notices(void)
-{
-	char bytes[NOTICES_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
-	const struct inotify_event *event;
-	ssize_t length = read(channel.inotify, bytes, sizeof(bytes));
-	bool directory = false, all = false;
-	int watches[NOTICES_MAX];
-	size_t n = 0;
-
-	for (ssize_t at = 0; at < length; at += (ssize_t)(sizeof(*event) + event->len)) {
-		event = (const struct inotify_event *)(const void *)(bytes + at);
-		/* That a watch has ended is our own doing. */
-		if ((event->mask & IN_Q_OVERFLOW) != 0)
-			directory = all = true;
-		else if (event->wd == channel.watch)
-			directory = true;
-		else if ((event->mask & ~(uint32_t)IN_IGNORED) != 0)
-			add_watch(watches, &n, event->wd);
-	}
-	if (directory)
-		orders_look();
-	if (all)
-		places_look_at_all();
-	else
-		places_look(watches, n);
-	channel.notices_at = clock_deadline(clock_now(), NOTICES_PAUSE);
-}
 
 static usec_t earlier(usec_t a, usec_t b)
 {
@@ -322,7 +277,7 @@ static void turn_round(void)
 	if (polls[0].revents != 0)
 		(void)!read(channel.wake, &count, sizeof(count));
 	if (polls[1].revents != 0)
-		take_notices();
+		notice_take();
 	if (polls[2].revents != 0)
 		orders_read();
 	now = clock_now();
@@ -417,7 +372,10 @@ int channel_open(const char *directory, usec_t grace, bool now)
 	carried = keep_claim();
 	fd = keepsake_take_fd(KEEP_FIFO);
 	channel.in = fd < 0 ? -1 : fd;
-	return now || carried || fd >= 0 ? channel_ensure_open() : 0;
+	if (!now && !carried && fd < 0)
+		return 0;
+	notice_claim();
+	return channel_ensure_open();
 }
 
 static void free_places(struct place *first)
@@ -461,6 +419,8 @@ void channel_end(void)
 		return;
 	/* Whoever keeps it open would let writers think that they are read. */
 	keepsake_unstore_fd(KEEP_FIFO);
+	/* Closing it is not to hold the service manager up, either. */
+	keepsake_unstore_fd(KEEP_INOTIFY);
 	orders_end();
 }
 
