@@ -22,6 +22,11 @@ usec_t clock_realtime(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
+usec_t clock_shown(usec_t at)
+{
+	return at != USEC_NEVER ? clock_realtime() - clock_now() + at : 0;
+}
+
 usec_t clock_deadline(usec_t start, usec_t duration)
 {
 	return duration > USEC_NEVER - start ? USEC_NEVER : start + duration;

@@ -23,6 +23,12 @@ usec_t clock_now(void);
 /* Microseconds since 1970-01-01 00:00 UTC. */
 usec_t clock_realtime(void);
 
+/*
+ * The moment AT of clock_now()'s clock as people are told it, by clock_realtime()'s as that is set
+ * now; 0 if AT is USEC_NEVER.
+ */
+usec_t clock_shown(usec_t at);
+
 /* START + DURATION, or USEC_NEVER when either is or the sum passes it. */
 usec_t clock_deadline(usec_t start, usec_t duration);
 
