@@ -113,9 +113,11 @@ struct place {
 	char *responder;
 	uint64_t opened;
 	uint64_t turn;
-	uint64_t oldest; /* open turn, as in info */
-	uint64_t said;   /* when the last line was said that `out` had when the place was made,
-			  * CLOCK_REALTIME microseconds; 0: it had none */
+	uint64_t oldest;      /* open turn, as in info */
+	uint64_t draft_turn;  /* as in place_draft() */
+	uint64_t draft_until; /* the same */
+	uint64_t said;        /* when the last line was said that `out` had when the place was made,
+			       * CLOCK_REALTIME microseconds; 0: it had none */
 };
 
 /* An ended conversation's directory, and when to remove it. */

@@ -211,6 +211,20 @@ bool info_is_of(const char *bytes, size_t length, const struct place *place)
 	return info_says(bytes, length, line);
 }
 
+/* What is proposed to the operator, if anything is. */
+static void add_draft(char **at, const char *end, const struct place *place)
+{
+	char until[STAMP_SIZE];
+
+	if (place->draft_turn == 0)
+		return;
+	add_number(at, end, "draft", place->draft_turn);
+	if (place->draft_until == 0)
+		return;
+	stamp_event(place->draft_until, until);
+	add_line(at, end, "draft_until", until);
+}
+
 void place_write_info(const struct place *place, const char *ended)
 {
 	auto_close int dir = place->has_directory ? place_open_directory(place->number) : -1;
@@ -233,7 +247,9 @@ void place_write_info(const struct place *place, const char *ended)
 	add_line(&at, end, "since", since);
 	add_number(&at, end, "turn", place->turn);
 	add_number(&at, end, "waiting", place->oldest);
-	if (ended != NULL)
+	if (ended == NULL)
+		add_draft(&at, end, place);
+	else
 		add_line(&at, end, "ended", ended);
 	r = dir < 0 ? dir : place_replace_info(dir, bytes, (size_t)(at - bytes));
 	if (r < 0)
@@ -306,6 +322,12 @@ void place_unlink_waiting(struct place *place)
 	if (place->slot != NO_SLOT)
 		channel.table->entries[place->slot].link = 0;
 	lock_drop(&channel.lock);
+}
+
+void place_draft(struct place *place, uint64_t turn, uint64_t until)
+{
+	place->draft_turn = turn;
+	place->draft_until = until;
 }
 
 void place_show(struct place *place, uint64_t turn, uint64_t waiting)

@@ -130,6 +130,10 @@ void place_say(struct place *place, char who, uint64_t turn, const char *text, s
  * earlier place of the conversation. */
 void place_recall(struct place *place, const struct marcel_line *line);
 
+/* There is a draft of an answer to TURN, which goes out by itself at UNTIL (CLOCK_REALTIME
+ * microseconds; 0: never); TURN 0: there is none. place_show() shows it. */
+void place_draft(struct place *place, uint64_t turn, uint64_t until);
+
 /* Writes `info` anew, and sets or removes the link in waiting/: WAITING is the oldest open turn, 0:
  * none. The link keeps its place in the order as long as something waits. */
 void place_show(struct place *place, uint64_t turn, uint64_t waiting);

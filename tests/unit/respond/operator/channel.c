@@ -100,6 +100,17 @@ static void test_info(void **state)
 				     "\npeer=127.0.0.1:4711\nlistener=marcel\nresponder=fifo\n"),
 			 1);
 	assert_int_equal(world_count(world, "conversations/17/info", "\nturn=3\nwaiting=2\n"), 1);
+	assert_int_equal(world_count(world, "conversations/17/info", "draft"), 0);
+	place_draft(place, 2, UINT64_C(1782000005999999));
+	place_show(place, 3, 2);
+	assert_int_equal(world_count(world, "conversations/17/info",
+				     "\nwaiting=2\ndraft=2\ndraft_until=2026-06-2"),
+			 1);
+	assert_int_equal(world_count(world, "conversations/17/info", ":00:05"), 1);
+	place_draft(place, 2, 0);
+	place_show(place, 3, 2);
+	assert_int_equal(world_count(world, "conversations/17/info", "\ndraft=2\n"), 1);
+	assert_int_equal(world_count(world, "conversations/17/info", "draft_until"), 0);
 	assert_int_equal(world_count(world, "conversations/17/info", "ended="), 0);
 	place_close(place, "end-word", false);
 	assert_int_equal(world_count(world, "conversations/17/info", "\nended=end-word\n"), 1);
