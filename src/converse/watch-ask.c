@@ -80,6 +80,21 @@ int watch_look(struct watch *watch, uint64_t number, struct watch_view *ret_view
 	return 0;
 }
 
+int watch_look_draft(struct watch *watch, uint64_t number, struct watch_draft *ret_draft,
+		     char text[WATCH_TEXT_MAX])
+{
+	struct watched *w = find(watch, number);
+
+	if (w == NULL)
+		return -ENOENT;
+	*ret_draft = w->draft;
+	if (w->draft.length > 0)
+		(void)memcpy(text, w->draft_text, w->draft.length);
+	leave(w);
+	ret_draft->text = text;
+	return 0;
+}
+
 void watch_each(struct watch *watch, watch_each_fn *function, void *context)
 {
 	uint32_t top = atomic_load(&watch->top);

@@ -47,6 +47,8 @@ struct watched {
 	usec_t waiting_since;
 	usec_t came[CAME_MAX]; /* when the last turns came, by turn % CAME_MAX; 0: not known */
 	usec_t last;
+	struct watch_draft draft; /* turn 0: none. Its text is the next */
+	char *draft_text;         /* owned; NULL: there is none */
 	bool has_past;  /* what was said last is kept, and good; only the conversation's thread
 			 * changes it while that runs */
 	usec_t closing; /* since when only its end is to come; 0: it is not so */

@@ -44,6 +44,18 @@ void watch_free_wishes(struct wish_node *node)
 	}
 }
 
+/* W, which is locked, has DRAFT from now on, which lies in TEXT, owned; NULL: none. */
+static void put_draft(struct watched *w, const struct watch_draft *draft, char *text)
+{
+	free(w->draft_text);
+	w->draft_text = text;
+	w->draft = (struct watch_draft){.turn = 0};
+	if (draft != NULL && text != NULL) {
+		w->draft = *draft;
+		w->draft.text = text;
+	}
+}
+
 void watch_free(struct watch *watch)
 {
 	if (watch == NULL)
@@ -54,6 +66,7 @@ void watch_free(struct watch *watch)
 		if (!atomic_load(&w->made))
 			continue;
 		watch_free_wishes(w->wishes);
+		free(w->draft_text);
 		lock_done(&w->lock);
 	}
 	watch_free_wishes(watch->answers);
@@ -149,6 +162,7 @@ void watch_begin(struct watch *watch, struct conversation *c)
 	put_name(w->responder, c->responder->name);
 	put_name(w->suspended, c->below.responder != NULL ? c->below.responder->name : NULL);
 	w->speaker[0] = '\0';
+	put_draft(w, NULL, NULL);
 	w->has_past = false;
 	atomic_store(&w->number, c->slot.head->number);
 	lock_drop(&w->lock);
@@ -218,6 +232,7 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 	/* The next one may get this memory as it is. */
 	if (reason != END_HANDOVER && w->has_past)
 		past_init(c->slot.past);
+	put_draft(w, NULL, NULL);
 	wishes = take_wishes(w);
 	turns = w->turns;
 	lock_drop(&w->lock);
@@ -379,6 +394,37 @@ void watch_waiting(struct watch *watch, struct conversation *c, uint64_t turn)
 	w->waiting = turn;
 	lock_drop(&w->lock);
 	tell(watch, &event, NULL);
+}
+
+void watch_draft(struct watch *watch, struct conversation *c, const struct watch_draft *draft)
+{
+	struct watch_event event = {.kind = WATCH_DRAFT, .number = c->slot.head->number};
+	struct watch_draft kept;
+	struct watched *w;
+	char *text = NULL;
+
+	if (watch == NULL)
+		return;
+	event.time = clock_realtime();
+	if (draft != NULL) {
+		kept = *draft;
+		kept.whole = draft->length;
+		if (kept.length > WATCH_TEXT_MAX)
+			kept.length = WATCH_TEXT_MAX;
+		event.turn = kept.turn;
+		event.until = kept.until;
+		event.length = kept.length;
+		event.whole = kept.whole;
+		/* An empty one has a text, too. */
+		text = malloc(kept.length + 1);
+		if (text != NULL && kept.length > 0)
+			(void)memcpy(text, draft->text, kept.length);
+	}
+	w = of(watch, c);
+	lock_take(&w->lock);
+	put_draft(w, draft != NULL ? &kept : NULL, text);
+	lock_drop(&w->lock);
+	tell(watch, &event, draft != NULL ? draft->text : NULL);
 }
 
 void watch_switched(struct watch *watch, struct conversation *c, const char *responder,

@@ -56,6 +56,8 @@ enum watch_kind {
 	WATCH_OPENED,   /* a conversation began; text: nothing, ask watch_look() */
 	WATCH_SAID,     /* who, turn, text */
 	WATCH_WAITING,  /* turn: the oldest that waits for an answer; 0: none does any more */
+	WATCH_DRAFT,    /* what is proposed as an answer: turn, until, text; turn 0: nothing is any
+			 * more */
 	WATCH_SWITCHED, /* text: the name of who answers from now on */
 	WATCH_REFUSED,  /* an operator's order was not carried out; turn; text: why and what */
 	WATCH_CLOSED,   /* text: MARCEL_REASON */
@@ -68,6 +70,8 @@ struct watch_event {
 	usec_t time;     /* CLOCK_REALTIME microseconds */
 	uint64_t turn;
 	char who;        /* MARCEL_CLIENT or MARCEL_SERVER */
+	usec_t until;    /* DRAFT: when it is said by itself, CLOCK_REALTIME microseconds; 0: never
+			  */
 	bool withheld;   /* SAID: the text is secret, and not here */
 	uint64_t ticket; /* DONE */
 	int result;      /* DONE: 0 or a negative errno */
@@ -76,6 +80,15 @@ struct watch_event {
 };
 
 #define WATCH_TEXT_MAX 4096
+
+/* What is proposed as an answer to whoever may give it. */
+struct watch_draft {
+	uint64_t turn;    /* that it answers */
+	usec_t until;     /* when it is said by itself, CLOCK_REALTIME microseconds; 0: never */
+	const char *text; /* LENGTH bytes; at most WATCH_TEXT_MAX are kept */
+	size_t length;
+	size_t whole; /* bytes it had before it was cut */
+};
 
 /* A conversation as watch_look() shows it. */
 struct watch_view {
@@ -156,6 +169,10 @@ void watch_said(struct watch *watch, struct conversation *c, char who, uint64_t 
 /* The oldest turn that waits for an answer is TURN now; 0: none. */
 void watch_waiting(struct watch *watch, struct conversation *c, uint64_t turn);
 
+/* DRAFT (all but `whole`; copied) is proposed from now on; NULL: nothing is. Where memory is short
+ * it is told once, and not kept. */
+void watch_draft(struct watch *watch, struct conversation *c, const struct watch_draft *draft);
+
 /* Who answers from now on; SUSPENDED and SPEAKER may be NULL. */
 void watch_switched(struct watch *watch, struct conversation *c, const char *responder,
 		    const char *suspended, const char *speaker);
@@ -200,6 +217,13 @@ int watch_next(struct watch *watch, struct watch_event *ret_event, char text[WAT
 
 /* Looks at the conversation NUMBER. Returns 0 or -ENOENT. */
 int watch_look(struct watch *watch, uint64_t number, struct watch_view *ret_view);
+
+/*
+ * What is proposed in the conversation NUMBER; its text, which is valid until the next call with
+ * the same TEXT, goes there. *RET_DRAFT has turn 0 if nothing is. Returns 0 or -ENOENT.
+ */
+int watch_look_draft(struct watch *watch, uint64_t number, struct watch_draft *ret_draft,
+		     char text[WATCH_TEXT_MAX]);
 
 /* Calls FUNCTION with every live conversation, by slot, until it returns false. */
 typedef bool watch_each_fn(void *context, const struct watch_view *view);
