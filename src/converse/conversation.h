@@ -46,9 +46,11 @@ struct conversation {
 	const struct marcel_responder_ops *responder;
 	void *shared;
 	struct conversation_below below;
-	void *local; /* the responder's own (marcel/responder.h), as are the next two */
+	void *local; /* the responder's own (marcel/responder.h), as are the next four */
 	uint64_t waiting;
 	const char *speaker;
+	uint64_t draft_turn; /* what was told of the responder's draft; 0: there is none */
+	usec_t draft_until;
 	pthread_t thread;       /* main thread */
 	bool resumed;           /* another process left it */
 	bool running;           /* main thread: there is a thread to join */

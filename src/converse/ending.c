@@ -25,6 +25,7 @@ void ending_begin(struct conversation *c)
 		c->waiting = 0;
 		watch_waiting(c->watch, c, 0);
 	}
+	turn_drop_draft(c);
 	watch_closing(c->watch, c);
 	c->closing = c->closing || watch_wants_end(c->watch, c);
 }

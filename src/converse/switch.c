@@ -66,6 +66,7 @@ struct marcel_conversation turn_view_below(struct turn *turn)
 	seen.wake_fd = -1;
 	seen.local = NULL;
 	seen.waiting = 0;
+	seen.draft_turn = 0;
 	seen.speaker = NULL;
 	return seen;
 }
@@ -109,6 +110,7 @@ static void clear(struct turn *turn)
 		c->waiting = 0;
 		watch_waiting(c->watch, c, 0);
 	}
+	turn_drop_draft(c);
 }
 
 /* Says who answers from now on, to the slot and to everybody. */

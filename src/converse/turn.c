@@ -277,6 +277,7 @@ struct marcel_conversation turn_view(struct turn *turn)
 		.wake_fd = conversation->wire.side,
 		.local = conversation->local,
 		.waiting = conversation->waiting,
+		.draft_turn = conversation->draft_turn,
 		.speaker = conversation->speaker,
 		.pad = conversation->slot.far->pad,
 		.uses_pad = (next->more & MORE_PAD) != 0,
@@ -301,6 +302,36 @@ static void note_gift(struct turn *turn, const struct marcel_conversation *seen)
 		       seen->give_to != NULL ? seen->give_to : "");
 }
 
+void turn_drop_draft(struct conversation *conversation)
+{
+	if (conversation->draft_turn == 0)
+		return;
+	conversation->draft_turn = 0;
+	watch_draft(conversation->watch, conversation, NULL);
+}
+
+/* There may be another draft, or none any more. */
+static void take_draft(struct conversation *c, const struct marcel_conversation *seen)
+{
+	if (seen->draft_turn == 0) {
+		turn_drop_draft(c);
+		return;
+	}
+	/* Without its text it is the one that is known. */
+	if (seen->draft == NULL ||
+	    (seen->draft_turn == c->draft_turn && seen->draft_until == c->draft_until))
+		return;
+	c->draft_turn = seen->draft_turn;
+	c->draft_until = seen->draft_until;
+	watch_draft(c->watch, c,
+		    &(struct watch_draft){
+			    .turn = seen->draft_turn,
+			    .until = clock_shown(seen->draft_until),
+			    .text = seen->draft,
+			    .length = seen->draft_length,
+		    });
+}
+
 /* What belongs to this process alone, and is not a matter of committing. */
 static void take_local(struct turn *turn, const struct marcel_conversation *seen)
 {
@@ -316,6 +347,7 @@ static void take_local(struct turn *turn, const struct marcel_conversation *seen
 		c->waiting = seen->waiting;
 		watch_waiting(c->watch, c, seen->waiting);
 	}
+	take_draft(c, seen);
 	if (c->speaker != seen->speaker) {
 		c->speaker = seen->speaker;
 		watch_switched(c->watch, c, c->responder->name,

@@ -94,6 +94,10 @@ int turn_order(struct turn *turn, const struct marcel_order *order);
 /* Lets the responder take what its descriptor has, outside of any turn. Returns as drain() does. */
 int turn_drain(struct conversation *conversation);
 
+/* Nobody has a draft of an answer to CONVERSATION's client any more: it is told, if there was one.
+ */
+void turn_drop_draft(struct conversation *conversation);
+
 /* Records what the client said in TURN, if that has not happened yet. */
 void turn_record_message(struct turn *turn);
 

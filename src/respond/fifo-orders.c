@@ -132,6 +132,15 @@ static int refuse_unknown(const struct fifo_call *call, const char *line, size_t
 	return -EINVAL;
 }
 
+/* Whether ORDER has no text, and so approves of the draft: for a turn only if the draft answers
+ * that one. */
+static bool approves(const struct fifo_call *call, const struct order *order)
+{
+	return order->length == 0 && (call->state->flags & FLAG_DRAFT) != 0 &&
+	       call->conversation->draft != NULL &&
+	       (order->turn == 0 || order->turn == turns_oldest(&call->state->turns));
+}
+
 static int say_order(struct fifo_call *call, const struct order *order)
 {
 	const struct marcel_conversation *conversation = call->conversation;
@@ -143,8 +152,7 @@ static int say_order(struct fifo_call *call, const struct order *order)
 		fifo_refuse(call, order->turn, "not-open", text, length);
 		return -ESTALE;
 	}
-	if (order->kind == ORDER_EMPTY && (call->state->flags & FLAG_DRAFT) != 0 &&
-	    conversation->draft != NULL) {
+	if (approves(call, order)) {
 		text = conversation->draft;
 		length = conversation->draft_length;
 	}

@@ -60,6 +60,16 @@ static bool has_timed_draft(const struct fifo_call *call)
 	       call->conversation->draft_until != USEC_NEVER;
 }
 
+/* The turn for which the operator sees a draft; 0: he sees none. */
+static uint64_t drafted_turn(const struct fifo_call *call)
+{
+	const uint32_t both = FLAG_DRAFT | FLAG_SHOWN;
+
+	if ((call->state->flags & both) != both || call->conversation->draft == NULL)
+		return 0;
+	return turns_oldest(&call->state->turns);
+}
+
 /* Whether somebody waits for an answer, and doesn't know that nobody is there. */
 static bool is_waited_for(const struct fifo_state *state)
 {
@@ -71,6 +81,7 @@ static void settle(const struct fifo_call *call, bool show)
 {
 	struct marcel_conversation *conversation = call->conversation;
 	uint64_t waiting = turns_oldest(&call->state->turns);
+	uint64_t drafted = drafted_turn(call);
 	usec_t at = USEC_NEVER;
 
 	if ((call->state->flags & FLAG_MUTE) != 0)
@@ -89,9 +100,14 @@ static void settle(const struct fifo_call *call, bool show)
 			at = call->now;
 	}
 	conversation->wake_at = at == USEC_NEVER ? 0 : at;
-	if (conversation->local != NULL && (show || conversation->waiting != waiting))
+	if (conversation->local != NULL &&
+	    (show || conversation->waiting != waiting || conversation->draft_turn != drafted)) {
+		place_draft(conversation->local, drafted,
+			    drafted != 0 ? clock_shown(conversation->draft_until) : 0);
 		place_show(conversation->local, conversation->turn, waiting);
+	}
 	conversation->waiting = waiting;
+	conversation->draft_turn = drafted;
 }
 
 /* Carries out what waits in the pad, until something was said. Returns a verdict. */
@@ -224,6 +240,7 @@ static int fifo_open(struct marcel_conversation *conversation)
 		marcel_past(conversation, recall, place);
 	settle_down(conversation, place);
 	conversation->waiting = 0;
+	conversation->draft_turn = 0;
 	settle(&call, true);
 	return 0;
 }
@@ -233,22 +250,23 @@ static int fifo_respond(struct marcel_conversation *conversation, const char *me
 {
 	struct fifo_call call = call_of(conversation, sink);
 	struct fifo_state *state = call.state;
+	bool fresh = (state->flags & (FLAG_DRAFT | FLAG_SHOWN)) == FLAG_DRAFT &&
+		     conversation->draft != NULL;
 
 	if (conversation->secret)
 		length = MARCEL_WITHHELD;
 	turns_open(&state->turns, conversation->turn);
 	if (state->absent_at == 0 && (state->flags & FLAG_ABSENT) == 0 && !has_timed_draft(&call))
 		state->absent_at = fifo_absence(&call);
+	if (fresh)
+		state->flags |= FLAG_SHOWN;
 	/* Whoever is called by the event finds the files as it says. */
 	settle(&call, true);
 	channel_tell(EVENT_MESSAGE, conversation->number, conversation->turn, NULL, message,
 		     length);
-	if ((state->flags & (FLAG_DRAFT | FLAG_SHOWN)) == FLAG_DRAFT &&
-	    conversation->draft != NULL) {
-		state->flags |= FLAG_SHOWN;
+	if (fresh)
 		channel_tell(EVENT_DRAFT, conversation->number, conversation->turn, NULL,
 			     conversation->draft, conversation->draft_length);
-	}
 	return MARCEL_CONTINUE;
 }
 
@@ -401,6 +419,7 @@ static void fifo_close(struct marcel_conversation *conversation)
 	conversation->local = NULL;
 	conversation->wake_fd = -1;
 	conversation->waiting = 0;
+	conversation->draft_turn = 0;
 }
 
 /* Its FIFO. */

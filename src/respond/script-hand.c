@@ -134,6 +134,19 @@ static struct marcel_conversation view(const struct marcel_conversation *convers
 	return seen;
 }
 
+void hand_show_draft(struct marcel_conversation *conversation, const struct script *script)
+{
+	struct script_draft draft;
+
+	if (conversation->draft_turn == 0 ||
+	    !script_state_draft(script, hand_script_state(conversation),
+				hand_header(conversation)->script_used, &draft))
+		return;
+	conversation->draft = draft.bytes;
+	conversation->draft_length = draft.length;
+	conversation->draft_until = draft.until;
+}
+
 static void take_over(struct marcel_conversation *conversation,
 		      const struct marcel_conversation *seen)
 {
@@ -150,6 +163,7 @@ static void take_over(struct marcel_conversation *conversation,
 	conversation->local = seen->local;
 	conversation->uses_pad = seen->uses_pad;
 	conversation->waiting = seen->waiting;
+	conversation->draft_turn = seen->draft_turn;
 	conversation->give_to = seen->give_to;
 	conversation->by_operator = seen->by_operator;
 }
@@ -161,6 +175,7 @@ static void be_alone(struct marcel_conversation *conversation)
 	conversation->local = NULL;
 	conversation->uses_pad = false;
 	conversation->waiting = 0;
+	conversation->draft_turn = 0;
 	conversation->speaker = NULL;
 }
 

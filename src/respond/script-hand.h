@@ -72,6 +72,10 @@ int hand_begin(struct marcel_conversation *conversation, const struct script *sc
 /* Ends it, if one is under way. */
 void hand_end(struct marcel_conversation *conversation, const struct script *script);
 
+/* Says what the draft is, if the other responder shows it to somebody. At the end of each call, for
+ * the script's state moves. */
+void hand_show_draft(struct marcel_conversation *conversation, const struct script *script);
+
 /* Lets the other responder answer LENGTH bytes at MESSAGE / wakes it. For a reason that means
  * nothing to it the latter is HAND_FAILED. */
 enum hand_result hand_respond(struct marcel_conversation *conversation, const struct script *script,

@@ -136,13 +136,15 @@ static int run(struct call *call, const struct script *script, const struct scri
 	return 0;
 }
 
-/* The daemon calls at the earlier of the two's times. */
-static void merge_times(struct marcel_conversation *conversation)
+/* Somebody else has the word, or not, when the call is over: the daemon calls at the earlier of the
+ * two's times, and knows of the draft. */
+static void settle(struct marcel_conversation *conversation, const struct script *script)
 {
 	uint64_t other = hand_header(conversation)->wake_at;
 
 	if (other != 0 && (conversation->wake_at == 0 || other < conversation->wake_at))
 		conversation->wake_at = other;
+	hand_show_draft(conversation, script);
 }
 
 /*
@@ -177,7 +179,7 @@ static int proceed(struct marcel_conversation *conversation, struct marcel_sink 
 		result = hand_respond(conversation, script, first->bytes, first->length, sink,
 				      &verdict);
 		if (result == HAND_VERDICT) {
-			merge_times(conversation);
+			settle(conversation, script);
 			return verdict;
 		}
 		if (result == HAND_CONTINUES ||
@@ -186,7 +188,7 @@ static int proceed(struct marcel_conversation *conversation, struct marcel_sink 
 		if (result == HAND_ANSWERED || result == HAND_GIVEN_BACK)
 			event.kind = SCRIPT_ANSWERED;
 	}
-	merge_times(conversation);
+	settle(conversation, script);
 	return call.outcome.unhandled ? -ENOSYS : (int)call.outcome.verdict;
 }
 
@@ -199,7 +201,7 @@ static int after_hand(struct marcel_conversation *conversation, struct marcel_si
 
 	if (result == HAND_VERDICT || result == HAND_CONTINUES ||
 	    (result == HAND_ANSWERED && hand->stay)) {
-		merge_times(conversation);
+		settle(conversation, script);
 		return result == HAND_VERDICT ? verdict : MARCEL_CONTINUE;
 	}
 	if (result == HAND_ANSWERED || result == HAND_GIVEN_BACK)
@@ -308,7 +310,7 @@ static int on_eof(struct marcel_conversation *conversation, struct marcel_sink *
 	if (hand_header(conversation)->pc != 0 &&
 	    hand_wake(conversation, script, MARCEL_WAKE_EOF, sink, &verdict) == HAND_VERDICT &&
 	    verdict == MARCEL_AGAIN) {
-		merge_times(conversation);
+		settle(conversation, script);
 		return MARCEL_AGAIN;
 	}
 	return proceed(conversation, sink, script, &event);
@@ -381,7 +383,7 @@ static int take_up(struct marcel_conversation *conversation, uint32_t version)
 		return -EBADMSG;
 	r = hand_restore(conversation, script);
 	if (r == 0)
-		merge_times(conversation);
+		settle(conversation, script);
 	return r;
 }
 

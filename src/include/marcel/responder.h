@@ -204,7 +204,7 @@ struct marcel_conversation {
 			      * journal says then */
 	const char *draft;   /* in: draft_length bytes that whoever hands the conversation over
 			      * proposes as the next answer; NULL: nothing. To be said by itself at
-			      * draft_until */
+			      * draft_until. out, by that one: see draft_turn */
 	size_t draft_length;
 	uint64_t draft_until; /* in: CLOCK_MONOTONIC microseconds; UINT64_MAX: it waits */
 
@@ -237,6 +237,14 @@ struct marcel_conversation {
 
 	/* in: the daemon's own, for marcel_past(); NULL: nothing is kept */
 	const struct marcel_past *past;
+
+	/*
+	 * out: `draft` is shown to somebody who may approve of it, as the answer to this turn, the
+	 * oldest that waits; 0: none is. Kept from call to call, but not beyond the process:
+	 * restore() sets it anew. When it has changed, or draft_until has, the three above are what
+	 * the daemon tells others of it; they stay valid until it has the call's result.
+	 */
+	uint64_t draft_turn;
 };
 
 /* A line of the dialogue. */
@@ -275,7 +283,8 @@ enum marcel_wake {
 
 /* An order that an operator gives to the responder of a conversation. */
 struct marcel_order {
-	/* Only while this turn is open, and as an answer to it alone: LINE is said as it is then.
+	/* Only while this turn is open, and as an answer to it alone: LINE is said as it is then;
+	 * if it is empty, and draft_turn this turn, the draft is.
 	 * 0: LINE is as in the operator channel, text or "/..." (marcel-operator(7)). */
 	uint64_t turn;
 	const char *line;

@@ -209,6 +209,95 @@ static void test_draft_restored(void **state)
 	check_alone();
 }
 
+/* The draft is told as TEXT, for TURN; it goes out by itself in LEFT microseconds; 0: it doesn't.
+ */
+static void expect_draft(uint64_t turn, const char *what, usec_t left)
+{
+	/* The clock may be set meanwhile, a little. */
+	const usec_t until = clock_shown(fake_now + left);
+
+	assert_int_equal(fake.c.draft_turn, turn);
+	assert_int_equal(fake_draft.turn, turn);
+	assert_string_equal(fake_draft.text, what);
+	if (left == 0) {
+		assert_int_equal(fake_draft.until, 0);
+		assert_int_equal(fake_draft.text_until, 0);
+		return;
+	}
+	assert_in_range(fake_draft.until, until - SECONDS(5), until + SECONDS(5));
+	assert_in_range(fake_draft.text_until, until - SECONDS(5), until + SECONDS(5));
+}
+
+static void test_draft_told(void **state)
+{
+	(void)state;
+	(void)fake_message("DRAFT a");
+	expect_draft(1, "a 17-1?", SECONDS(40));
+	fake_now += SECONDS(10);
+	assert_int_equal(fake_restore(), 0);
+	expect_draft(1, "a 17-1?", SECONDS(30));
+	(void)fake_pass(SECONDS(30));
+	fake_expect_said("a 17-1?\n17-2\n");
+	expect_draft(0, "-", 0);
+	(void)fake_message("LONG b");
+	expect_draft(2, "b", 0);
+	(void)fake_obey("c\n");
+	expect_draft(0, "-", 0);
+	(void)fake_message("d");
+	expect_draft(0, "-", 0);
+	(void)fake_obey("/give script\n");
+	(void)fake_message("LONG e");
+	expect_draft(4, "e", 0);
+	(void)fake_obey("/give script\n");
+	fake.log[0] = '\0';
+	assert_int_equal(fake.c.draft_turn, 0);
+	check_alone();
+}
+
+/* One who answers something else has something better to say. */
+static void test_draft_dropped(void **state)
+{
+	(void)state;
+	(void)fake_message("LONG a");
+	(void)fake_message("b");
+	expect_draft(1, "a", 0);
+	(void)fake_obey("/done 1\n");
+	assert_int_equal(fake.c.waiting, 2);
+	expect_draft(2, "a", 0);
+	(void)fake_message("c");
+	(void)fake_obey("#3 no\n");
+	assert_int_equal(fake.c.waiting, 2);
+	expect_draft(0, "-", 0);
+	(void)fake_obey("/give script\n");
+	fake.log[0] = '\0';
+	check_alone();
+}
+
+/* For its turn alone; never one that nobody has seen. */
+static void test_draft_approved_by_turn(void **state)
+{
+	(void)state;
+	(void)fake_message("LONG a");
+	(void)fake_message("b");
+	assert_int_equal(fake_order(2, ""), MARCEL_CONTINUE);
+	fake_expect_said("\n");
+	(void)fake_obey("/give script\n");
+	(void)fake_message("LONG c");
+	(void)fake_message("d");
+	assert_int_equal(fake_order(3, ""), MARCEL_CONTINUE);
+	fake_expect_said("c\n");
+	assert_int_equal(fake.c.waiting, 4);
+	assert_int_equal(fake_order(3, ""), -ESTALE);
+	fake_expect_said("");
+	(void)fake_obey("/give script\n");
+	(void)fake_message("LONG e");
+	(void)fake_obey("#5\n#5\n");
+	fake_expect_said("e\n");
+	(void)fake_obey("/give script\n");
+	fake.log[0] = '\0';
+	check_alone();
+}
+
 static void test_draft_twice(void **state)
 {
 	(void)state;
@@ -367,6 +456,9 @@ int main(void)
 		TEST(test_draft_replaced),
 		TEST(test_draft_by_itself),
 		TEST(test_draft_restored),
+		TEST(test_draft_told),
+		TEST(test_draft_dropped),
+		TEST(test_draft_approved_by_turn),
 		TEST(test_draft_twice),
 		TEST(test_draft_too_long),
 		TEST(test_stay),

@@ -14,6 +14,7 @@
 
 #include "respond/operator/channel.h"
 
+struct fake_draft fake_draft;
 struct fake fake;
 usec_t fake_now;
 
@@ -101,6 +102,13 @@ void place_recall(struct place *place, const struct marcel_line *line)
 	note_text(line->text, line->length);
 }
 
+void place_draft(struct place *place, uint64_t turn, uint64_t until)
+{
+	assert_non_null(place);
+	fake_draft.turn = turn;
+	fake_draft.until = until;
+}
+
 void place_show(struct place *place, uint64_t turn, uint64_t waiting)
 {
 	assert_non_null(place);
@@ -155,6 +163,7 @@ void channel_refuse_rest(uint64_t conversation, uint64_t n)
 int fake_set_up(void **state)
 {
 	(void)state;
+	fake_draft = (struct fake_draft){.turn = 0};
 	fake = (struct fake){.room = sizeof(fake.said)};
 	fake_now = 1000 * USEC_PER_SEC;
 	assert_int_equal(pipe2(fake.fds, O_NONBLOCK | O_CLOEXEC), 0);
@@ -216,6 +225,19 @@ static struct marcel_conversation *begin(void)
 	return &present.seen;
 }
 
+/* What the daemon hears of the draft. */
+static void take_draft(void)
+{
+	(void)snprintf(fake_draft.text, sizeof(fake_draft.text), "-");
+	fake_draft.text_until = 0;
+	if (fake.c.draft_turn == 0 || present.seen.draft == NULL)
+		return;
+	assert_true(present.seen.draft_length < sizeof(fake_draft.text));
+	(void)memcpy(fake_draft.text, present.seen.draft, present.seen.draft_length);
+	fake_draft.text[present.seen.draft_length] = '\0';
+	fake_draft.text_until = clock_shown(present.seen.draft_until);
+}
+
 /* R is what the call came to. */
 static int commit(int r)
 {
@@ -228,6 +250,11 @@ static int commit(int r)
 	}
 	fake.c = present.seen;
 	fake.c.state = fake.state;
+	/* The operator's own tests say what the draft is. */
+	if (strcmp(fake.ops->name, "fifo") != 0) {
+		take_draft();
+		fake.c.draft = NULL;
+	}
 	(void)memcpy(fake.state, present.state, sizeof(fake.state));
 	return r;
 }
@@ -324,6 +351,7 @@ int fake_restore(void)
 	fake.c.wake_fd = -1;
 	fake.c.local = NULL;
 	fake.c.waiting = 0;
+	fake.c.draft_turn = 0;
 	fake.c.speaker = NULL;
 	return commit(fake.ops->restore(begin(), fake.ops->state_version));
 }

@@ -36,7 +36,17 @@ struct fake {
 	char log[32768];
 };
 
+/* What place_draft() said last; and what a responder that hands its client over has said of the
+ * draft, which it says anew in each call. */
+struct fake_draft {
+	uint64_t turn;
+	uint64_t until; /* CLOCK_REALTIME, as the others are */
+	char text[64];  /* "-": nothing, in the last call */
+	uint64_t text_until;
+};
+
 extern struct fake fake;
+extern struct fake_draft fake_draft;
 extern usec_t fake_now;
 
 /* For cmocka: a fresh fake, without a responder. */
