@@ -199,6 +199,14 @@ static int append_waiting(const struct signal *signal, sd_bus_message *message)
 	return sd_bus_message_append(message, "tt", signal->event->number, signal->event->turn);
 }
 
+static int append_draft(const struct signal *signal, sd_bus_message *message)
+{
+	const struct watch_event *event = signal->event;
+
+	return sd_bus_message_append(message, "ttst", event->number, event->turn, signal->text,
+				     event->until);
+}
+
 /* For Switched and Closed. */
 static int append_word(const struct signal *signal, sd_bus_message *message)
 {
@@ -217,6 +225,7 @@ static void tell_event(struct control *control, const struct watch_event *event,
 		[WATCH_OPENED] = {.member = "Opened", .append = append_opened},
 		[WATCH_SAID] = {.member = "Message", .append = append_said},
 		[WATCH_WAITING] = {.member = "Waiting", .append = append_waiting},
+		[WATCH_DRAFT] = {.member = "Draft", .append = append_draft},
 		[WATCH_SWITCHED] = {.member = "Switched", .append = append_word},
 		[WATCH_REFUSED] = {.member = "Refused", .append = append_refused},
 		[WATCH_CLOSED] = {.member = "Closed", .append = append_word},

@@ -279,23 +279,40 @@ static int append_view(sd_bus_message *reply, const struct watch_view *view)
 	return r;
 }
 
+static int append_draft(sd_bus_message *reply, const struct watch_draft *draft)
+{
+	const struct watch_event told = {.length = draft->length, .whole = draft->whole};
+	char shown[EVENT_TEXT_SIZE];
+
+	return sd_bus_message_append(reply, "{sv}{sv}{sv}", "DraftTurn", "t", draft->turn, "Draft",
+				     "s", events_text(shown, sizeof(shown), &told, draft->text),
+				     "DraftUntil", "t", draft->until);
+}
+
 static int on_get(sd_bus_message *call, void *context, sd_bus_error *error)
 {
 	struct client *client = context;
 	struct watch_view view;
+	struct watch_draft draft;
+	char text[WATCH_TEXT_MAX];
 	sd_bus_message *reply = NULL;
 	uint64_t number;
 	int r = sd_bus_message_read(call, "t", &number);
 
 	if (r < 0)
 		return r;
-	if (watch_look(client->control->watch, number, &view) < 0)
+	if (watch_look(client->control->watch, number, &view) < 0 ||
+	    watch_look_draft(client->control->watch, number, &draft, text) < 0)
 		return orders_fail(error, -ENOENT, number);
+	if (draft.turn != 0 && is_behind(client, error))
+		return -EBUSY;
 	r = sd_bus_message_new_method_return(call, &reply);
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "{sv}");
 	if (r >= 0)
 		r = append_view(reply, &view);
+	if (r >= 0)
+		r = append_draft(reply, &draft);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	return finish(reply, r);
@@ -422,6 +439,7 @@ static const sd_bus_vtable vtable[] = {
 	SIGNAL("Opened", "tsss", P(number) P(peer) P(listener) P(responder)),
 	SIGNAL("Message", "ttsts", P(number) P(time) P(direction) P(turn) P(text)),
 	SIGNAL("Waiting", "tt", P(number) P(turn)),
+	SIGNAL("Draft", "ttst", P(number) P(turn) P(text) P(until)),
 	SIGNAL("Switched", "ts", P(number) P(responder)),
 	SIGNAL("Refused", "tts", P(number) P(turn) P(text)),
 	SIGNAL("Closed", "ts", P(number) P(reason)),

@@ -99,6 +99,9 @@ static void tells_what_happens(void **state)
 	event.withheld = false;
 	event.kind = WATCH_WAITING;
 	happen(scene, &event, "");
+	event.kind = WATCH_DRAFT;
+	event.until = 4711;
+	happen(scene, &event, "Oui\a");
 	event.kind = WATCH_SWITCHED;
 	happen(scene, &event, "fifo");
 	event.kind = WATCH_REFUSED;
@@ -107,12 +110,13 @@ static void tells_what_happens(void **state)
 	fake_settle(scene->watch);
 	fake_drop(scene->watch, 5);
 	happen(scene, &event, "end-word");
-	run_until(bus, &heard.count, 9);
+	run_until(bus, &heard.count, 10);
 	assert_string_equal(heard.text, "Opened 7 'p\\n' 'l' 'r'\n"
 					"Opened 8 '' '' ''\n"
 					"Message 7 9 'C' 2 'Bonjour \\e[2J\\xff'\n"
 					"Message 7 9 'S' 2 '(withheld)'\n"
 					"Waiting 7 2\n"
+					"Draft 7 2 'Oui\\x07' 4711\n"
 					"Switched 7 'fifo'\n"
 					"Refused 7 2 'not-open: Trop tard'\n"
 					"Lost 5\n"

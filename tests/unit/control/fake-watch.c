@@ -40,6 +40,8 @@ struct watch {
 	unsigned n_shown;
 	struct queued past[8];
 	unsigned n_past;
+	struct watch_draft draft;
+	char draft_text[WATCH_TEXT_MAX];
 	struct watch_sums sums;
 	uint64_t dropped;
 	bool listening;
@@ -103,6 +105,15 @@ void fake_hide(struct watch *watch, uint64_t number)
 	place = find(watch, number);
 	require(place != NULL);
 	*place = watch->shown[--watch->n_shown];
+	lock_drop(&watch->lock);
+}
+
+void fake_draft(struct watch *watch, const struct watch_draft *draft)
+{
+	require(draft->length <= sizeof(watch->draft_text));
+	lock_take(&watch->lock);
+	watch->draft = *draft;
+	(void)memcpy(watch->draft_text, draft->text, draft->length);
 	lock_drop(&watch->lock);
 }
 
@@ -276,6 +287,20 @@ int watch_look(struct watch *watch, uint64_t number, struct watch_view *ret_view
 		*ret_view = *found;
 	lock_drop(&watch->lock);
 	return found != NULL ? 0 : -ENOENT;
+}
+
+int watch_look_draft(struct watch *watch, uint64_t number, struct watch_draft *ret_draft,
+		     char text[WATCH_TEXT_MAX])
+{
+	bool there;
+
+	lock_take(&watch->lock);
+	there = find(watch, number) != NULL;
+	*ret_draft = watch->draft;
+	(void)memcpy(text, watch->draft_text, sizeof(watch->draft_text));
+	ret_draft->text = text;
+	lock_drop(&watch->lock);
+	return there ? 0 : -ENOENT;
 }
 
 void watch_each(struct watch *watch, watch_each_fn *function, void *context)

@@ -20,6 +20,9 @@ void fake_watch_free(struct watch *watch);
 void fake_show(struct watch *watch, const struct watch_view *view);
 void fake_hide(struct watch *watch, uint64_t number);
 
+/* What watch_look_draft() gives for all that are shown: its text is copied. */
+void fake_draft(struct watch *watch, const struct watch_draft *draft);
+
 /* What watch_sum() gives. */
 void fake_sums(struct watch *watch, const struct watch_sums *sums);
 

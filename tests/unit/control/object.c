@@ -82,9 +82,15 @@ static void tells_of_one(void **state)
 	sd_bus_message *reply;
 	const char *name, *type;
 	unsigned texts = 0, numbers = 0;
+	const struct watch_draft draft = {.turn = 3,
+					  .until = 4711,
+					  .text = "d\xff",
+					  .length = 2,
+					  .whole = 2};
 
 	call_fails(bus, "NoSuchConversation", "GetConversation", "t", UINT64_C(17));
 	show(scene, 17, "here");
+	fake_draft(scene->watch, &draft);
 	reply = call(bus, "GetConversation", "t", UINT64_C(17));
 	assert_int_equal(sd_bus_message_enter_container(reply, 'a', "{sv}"), 1);
 	while (sd_bus_message_enter_container(reply, 'e', "sv") > 0) {
@@ -98,16 +104,22 @@ static void tells_of_one(void **state)
 			texts++;
 			if (strcmp(name, "Peer") == 0)
 				assert_string_equal(text, "here");
+			if (strcmp(name, "Draft") == 0)
+				assert_string_equal(text, "d\\xff");
 		} else {
 			assert_int_equal(sd_bus_message_read(reply, "v", "t", &number), 1);
 			numbers++;
 			if (strcmp(name, "BytesOut") == 0)
 				assert_int_equal(number, 17);
+			if (strcmp(name, "DraftTurn") == 0)
+				assert_int_equal(number, 3);
+			if (strcmp(name, "DraftUntil") == 0)
+				assert_int_equal(number, 4711);
 		}
 		assert_int_equal(sd_bus_message_exit_container(reply), 1);
 	}
-	assert_int_equal(texts, 6);
-	assert_int_equal(numbers, 9);
+	assert_int_equal(texts, 7);
+	assert_int_equal(numbers, 11);
 	(void)sd_bus_message_unref(reply);
 	fake_hide(scene->watch, 17);
 	call_fails(bus, "NoSuchConversation", "GetConversation", "t", UINT64_C(17));
