@@ -347,13 +347,13 @@ static void take_local(struct turn *turn, const struct marcel_conversation *seen
 		c->waiting = seen->waiting;
 		watch_waiting(c->watch, c, seen->waiting);
 	}
-	take_draft(c, seen);
 	if (c->speaker != seen->speaker) {
 		c->speaker = seen->speaker;
 		watch_switched(c->watch, c, c->responder->name,
 			       c->below.responder != NULL ? c->below.responder->name : NULL,
 			       seen->speaker);
 	}
+	take_draft(c, seen);
 }
 
 void turn_take_over(struct turn *turn, const struct marcel_conversation *seen)
