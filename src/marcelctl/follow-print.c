@@ -39,6 +39,16 @@ static void print_opened(const struct link_event *event)
 	put(event->responder);
 }
 
+static void print_draft(const struct link_event *event)
+{
+	char clock[MOMENT_SIZE];
+
+	(void)fputs(_("-- draft: "), stdout);
+	said_put(event->text);
+	if (event->until != 0)
+		(void)printf(_(" (goes out at %s)"), moment_ahead(clock, event->until));
+}
+
 /* TEXT is what was refused behind the word for why (marcel-operator(7)); before both may be the
  * turn. */
 static void print_refused(const char *text)
@@ -78,9 +88,10 @@ static void print_line(const struct follow_style *style, const struct link_event
 {
 	const bool message = strcmp(event->name, "Message") == 0;
 	const bool lost = strcmp(event->name, "Lost") == 0;
+	const bool draft = strcmp(event->name, "Draft") == 0;
 
-	/* Who waits is seen by what was said. */
-	if (strcmp(event->name, "Waiting") == 0)
+	/* Who waits is seen by what was said, and so is what became of a draft. */
+	if (strcmp(event->name, "Waiting") == 0 || (draft && event->turn == 0))
 		return;
 	put_head(style, message ? event->time : clock_realtime(), lost ? 0 : event->number);
 	if (message) {
@@ -90,6 +101,8 @@ static void print_line(const struct follow_style *style, const struct link_event
 	} else if (lost) {
 		(void)printf(_("-- %" PRIu64 " events were lost: marcelctl was too slow"),
 			     event->number);
+	} else if (draft) {
+		print_draft(event);
 	} else if (strcmp(event->name, "Opened") == 0) {
 		print_opened(event);
 	} else if (strcmp(event->name, "Refused") == 0) {
@@ -116,6 +129,7 @@ static void print_json(const struct link_event *event)
 {
 	const bool message = strcmp(event->name, "Message") == 0;
 	const bool lost = strcmp(event->name, "Lost") == 0;
+	const bool draft = strcmp(event->name, "Draft") == 0;
 	char name[32];
 
 	(void)snprintf(name, sizeof(name), "%c%s", event->name[0] | ' ', event->name + 1);
@@ -125,10 +139,12 @@ static void print_json(const struct link_event *event)
 	json_time("time", message ? event->time : clock_realtime());
 	if (event->direction != NULL)
 		json_text("direction", event->direction);
-	if (message || strcmp(name, "waiting") == 0 || strcmp(name, "refused") == 0)
+	if (message || draft || strcmp(name, "waiting") == 0 || strcmp(name, "refused") == 0)
 		json_number("turn", event->turn);
 	if (event->text != NULL)
 		json_text(text_name(event->name), event->text);
+	if (draft)
+		json_time("until", event->until);
 	if (event->peer != NULL) {
 		json_text("peer", event->peer);
 		json_text("listener", event->listener);

@@ -26,6 +26,7 @@
 #include "marcelctl/charset.h"
 #include "marcelctl/follow-print.h"
 #include "marcelctl/live.h"
+#include "marcelctl/properties.h"
 #include "marcelctl/say.h"
 
 static const struct option options[] = {
@@ -58,6 +59,8 @@ struct follow {
 	bool missed;            /* signals found no room */
 	uint64_t first;         /* what was said before is not shown; 0: everything is */
 	uint64_t last;          /* when the last thing that is shown was said */
+	uint64_t draft;         /* of one conversation: the last turn whose draft was shown */
+	bool drafted;           /* it is there still */
 	struct shown *shown;
 	size_t n_shown;
 };
@@ -105,6 +108,20 @@ static void print(struct follow *f, const struct link_event *event)
 	check_output(f);
 }
 
+/* Shows the draft that EVENT tells of, or that there is none any more. Of one conversation it comes
+ * by two ways, and by another marceld that goes on with it. */
+static void on_draft(void *context, const struct link_event *event)
+{
+	struct follow *f = context;
+	const bool known = event->turn == 0 ? !f->drafted : event->turn == f->draft;
+
+	f->drafted = event->turn != 0;
+	if (f->drafted)
+		f->draft = event->turn;
+	if (f->number == 0 || !known)
+		print(f, event);
+}
+
 static void on_signal(void *context, const struct link_event *event)
 {
 	struct follow *f = context;
@@ -128,7 +145,10 @@ static void on_signal(void *context, const struct link_event *event)
 		if (event->time > f->last)
 			f->last = event->time;
 	}
-	print(f, event);
+	if (strcmp(event->name, "Draft") == 0)
+		on_draft(f, event);
+	else
+		print(f, event);
 	if (f->number != 0 && strcmp(event->name, "Closed") == 0)
 		(void)sd_event_exit(f->event, EXIT_OK);
 }
@@ -169,6 +189,8 @@ static int catch_up_with(struct follow *f, uint64_t number)
 
 	f->link.tell = tell_nobody;
 	r = link_past(&f->link, number, on_past, &past);
+	if (r >= 0 && f->number != 0)
+		r = properties_draft(&f->link, number, on_draft, f);
 	f->link.tell = tell;
 	return r == -ENOENT ? 0 : r;
 }
@@ -233,6 +255,8 @@ static int connect_now(struct follow *f, bool quiet)
 		struct past past = {.f = f};
 
 		r = link_past(&f->link, f->number, on_past, &past);
+		if (r >= 0)
+			r = properties_draft(&f->link, f->number, on_draft, f);
 	}
 	if (r >= 0)
 		r = sd_bus_attach_event(f->link.bus, f->event, SD_EVENT_PRIORITY_NORMAL);

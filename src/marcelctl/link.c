@@ -347,6 +347,9 @@ static int read_signal(sd_bus_message *signal, struct link_event *event)
 					   &event->direction, &event->turn, &event->text);
 	if (strcmp(event->name, "Waiting") == 0)
 		return sd_bus_message_read(signal, "tt", &event->number, &event->turn);
+	if (strcmp(event->name, "Draft") == 0)
+		return sd_bus_message_read(signal, "ttst", &event->number, &event->turn,
+					   &event->text, &event->until);
 	if (strcmp(event->name, "Switched") == 0 || strcmp(event->name, "Closed") == 0)
 		return sd_bus_message_read(signal, "ts", &event->number, &event->text);
 	if (strcmp(event->name, "Refused") == 0)

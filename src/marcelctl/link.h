@@ -119,15 +119,16 @@ void link_free_names(char **names);
 
 /* What a signal says; text is valid during the call. */
 struct link_event {
-	const char *name; /* "Opened", "Message", "Waiting", "Switched", "Refused", "Closed",
-			   * "Lost", "Gone": the link is over, and nothing more comes; end it later,
-			   * not in the call */
-	uint64_t number;  /* Lost: how many signals found no room */
-	uint64_t time;    /* Message */
-	uint64_t turn;
-	const char *direction;                   /* Message: "C" or "S" */
-	const char *text;                        /* Message, Refused: escaped UTF-8; Switched: the
-						  * responder; Closed: the reason */
+	const char *name;      /* "Opened", "Message", "Waiting", "Draft", "Switched", "Refused",
+				* "Closed", "Lost", "Gone": the link is over, and nothing more comes; end
+				* it later,      not in the call */
+	uint64_t number;       /* Lost: how many signals found no room */
+	uint64_t time;         /* Message */
+	uint64_t turn;         /* Draft: 0: there is none any more */
+	uint64_t until;        /* Draft: when it goes out by itself; 0: never */
+	const char *direction; /* Message: "C" or "S" */
+	const char *text;      /* Message, Draft, Refused: escaped UTF-8;
+				* Switched: the responder; Closed: the reason */
 	const char *peer, *listener, *responder; /* Opened */
 };
 typedef void link_event_fn(void *context, const struct link_event *event);

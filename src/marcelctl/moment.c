@@ -29,6 +29,14 @@ const char *moment_clock(char buffer[MOMENT_SIZE], uint64_t time)
 	return buffer;
 }
 
+const char *moment_ahead(char buffer[MOMENT_SIZE], uint64_t time)
+{
+	const usec_t day = 24 * 3600 * USEC_PER_SEC;
+
+	return time > clock_realtime() + day ? moment_date(buffer, time)
+					     : moment_clock(buffer, time);
+}
+
 const char *moment_age(char buffer[MOMENT_SIZE], uint64_t time)
 {
 	const usec_t hour = 3600 * USEC_PER_SEC;

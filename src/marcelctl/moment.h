@@ -13,6 +13,9 @@
 const char *moment_date(char buffer[MOMENT_SIZE], uint64_t time);
 const char *moment_clock(char buffer[MOMENT_SIZE], uint64_t time);
 
+/* The same for a moment to come: the second if it is within a day, else the first. */
+const char *moment_ahead(char buffer[MOMENT_SIZE], uint64_t time);
+
 /* How long ago TIME was, or is to be thought of: "4s", "5min 30s", "3h 20min", "2d 5h"; never less
  * than "0s". Returns BUFFER. */
 const char *moment_age(char buffer[MOMENT_SIZE], uint64_t time);

@@ -141,3 +141,21 @@ char *const *properties_list(const struct properties *properties, const char *na
 
 	return list != NULL ? list : nothing;
 }
+
+int properties_draft(struct link *link, uint64_t number, link_event_fn *function, void *context)
+{
+	struct properties properties;
+	const int r = properties_of_conversation(link, number, &properties);
+
+	if (r < 0)
+		return r;
+	function(context, &(struct link_event){
+				  .name = "Draft",
+				  .number = number,
+				  .turn = properties_number(&properties, "DraftTurn"),
+				  .text = properties_text(&properties, "Draft"),
+				  .until = properties_number(&properties, "DraftUntil"),
+			  });
+	properties_done(&properties);
+	return 0;
+}

@@ -26,6 +26,10 @@ struct properties {
 int properties_of_daemon(struct link *link, struct properties *ret_properties);
 int properties_of_conversation(struct link *link, uint64_t number,
 			       struct properties *ret_properties);
+/* The draft in the conversation NUMBER: calls FUNCTION with a "Draft", also if there is none; turn
+ * 0 then. The same. */
+int properties_draft(struct link *link, uint64_t number, link_event_fn *function, void *context);
+
 void properties_done(struct properties *properties);
 
 /* The value of NAME; 0, "" and an empty list if there is none. Valid until properties_done(). */

@@ -53,6 +53,22 @@ static void print_who(const struct properties *p)
 	(void)putchar('\n');
 }
 
+/* What is proposed as the answer; the text comes escaped. */
+static void print_draft(const struct properties *p)
+{
+	const uint64_t turn = properties_number(p, "DraftTurn");
+	const uint64_t until = properties_number(p, "DraftUntil");
+	char date[MOMENT_SIZE];
+
+	if (turn == 0)
+		return;
+	(void)printf(_("  draft     for #%" PRIu64 ": "), turn);
+	said_put(properties_text(p, "Draft"));
+	(void)putchar('\n');
+	if (until != 0)
+		(void)printf(_("  goes out  at %s\n"), moment_ahead(date, until));
+}
+
 static void print_facts(const struct properties *p)
 {
 	const uint64_t opened = properties_number(p, "Opened");
@@ -71,6 +87,7 @@ static void print_facts(const struct properties *p)
 	if (waiting > 0)
 		(void)printf(_("  waiting   for an answer to #%" PRIu64 ", for %s\n"), waiting,
 			     moment_age(age, properties_number(p, "WaitingSince")));
+	print_draft(p);
 	if (closing > 0)
 		(void)printf(_("  closing   for %s\n"), moment_age(age, closing));
 	(void)printf(_("  bytes     %" PRIu64 " received, %" PRIu64 " sent\n"),
@@ -97,6 +114,21 @@ static void print_said(void *context, const struct link_event *said)
 	(void)putchar('\n');
 }
 
+static void print_json_draft(const struct properties *p)
+{
+	const uint64_t turn = properties_number(p, "DraftTurn");
+
+	if (turn == 0) {
+		json_null("draft");
+		return;
+	}
+	json_begin("draft", '{');
+	json_number("turn", turn);
+	json_text("text", properties_text(p, "Draft"));
+	json_time("until", properties_number(p, "DraftUntil"));
+	json_end('}');
+}
+
 static void print_json(const struct properties *p)
 {
 	json_begin(NULL, '{');
@@ -111,6 +143,7 @@ static void print_json(const struct properties *p)
 	json_number("turns", properties_number(p, "Turns"));
 	json_number("waiting", properties_number(p, "Waiting"));
 	json_time("waiting_since", properties_number(p, "WaitingSince"));
+	print_json_draft(p);
 	json_time("last", properties_number(p, "Last"));
 	json_boolean("closing", properties_number(p, "Closing") > 0);
 	json_number("bytes_in", properties_number(p, "BytesIn"));
