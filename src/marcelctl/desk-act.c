@@ -194,6 +194,7 @@ void desk_act_news(struct desk *desk)
 {
 	struct desk_talk *talk;
 
+	desk_act_ask_again(desk);
 	desk->open = desk_model_moved(&desk->model, desk->open);
 	/* Before others are forgotten. */
 	mark_read(desk);

@@ -20,6 +20,12 @@ static const char *heir_of(const struct desk *desk, const struct desk_talk *talk
 	return *names != NULL ? *names : "";
 }
 
+/* The turn of the draft that an empty line would send in TALK; 0: none. */
+static uint64_t offered_turn(const struct desk_talk *talk)
+{
+	return talk != NULL && desk_talk_offers_draft(talk) ? talk->draft_turn : 0;
+}
+
 void desk_act_ask(struct desk *desk, enum desk_question question)
 {
 	const struct desk_talk *talk = desk_open_talk(desk);
@@ -30,6 +36,7 @@ void desk_act_ask(struct desk *desk, enum desk_question question)
 		return;
 	}
 	desk->question = question;
+	desk->asked_draft = offered_turn(talk);
 	desk_edit_clear(&desk->answer);
 	if (question == ASK_GIVE) {
 		const char *heir = heir_of(desk, talk);
@@ -37,6 +44,18 @@ void desk_act_ask(struct desk *desk, enum desk_question question)
 		(void)desk_edit_set(&desk->answer, heir, strlen(heir));
 	}
 	desk->changed = true;
+}
+
+void desk_act_ask_again(struct desk *desk)
+{
+	const uint64_t offered = offered_turn(desk_open_talk(desk));
+
+	if (desk->question != ASK_EMPTY || offered == desk->asked_draft)
+		return;
+	desk_act_cancel(desk);
+	desk_say(desk, "%s",
+		 offered == 0 ? _("the draft is gone; nothing was sent")
+			      : _("there is a draft now; nothing was sent"));
 }
 
 void desk_act_cancel(struct desk *desk)

@@ -15,6 +15,7 @@
 #include "base/i18n.h"
 #include "marcelctl/desk-text.h"
 #include "marcelctl/desk.h"
+#include "marcelctl/moment.h"
 
 /* Behind all others: its macros have names such as `timeout`. */
 #include <curses.h>
@@ -78,9 +79,8 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 		return;
 	case ASK_EMPTY:
 		(void)snprintf(prompt, size, "%s ",
-			       talk != NULL && talk->draft != NULL
-				       ? _("Send the draft? (y/n)")
-				       : _("Send an empty message? (y/n)"));
+			       desk->asked_draft != 0 ? _("Send the draft? (y/n)")
+						      : _("Send an empty message? (y/n)"));
 		return;
 	case ASK_CUT:
 		(void)snprintf(prompt, size, _("%zu characters had no room; send the rest? (y/n) "),
@@ -122,17 +122,23 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 }
 
 /* In the place of what could be typed. */
-static const char *hint_of(const struct desk_talk *talk)
+static const char *hint_of(const struct desk_talk *talk, char *buffer, size_t size)
 {
+	char when[MOMENT_SIZE];
+
 	if (talk == NULL)
 		return _("nothing is open");
 	if (talk->ended)
 		return _("this conversation has ended");
 	if (!desk_talk_held(talk))
 		return _("^T takes this conversation");
-	if (talk->draft != NULL)
+	if (!desk_talk_offers_draft(talk))
+		return "";
+	if (talk->draft_until == 0)
 		return _("Enter sends the draft, Alt-e edits it");
-	return "";
+	(void)snprintf(buffer, size, _("Enter sends the draft, Alt-e edits it; it goes out at %s"),
+		       moment_ahead(when, talk->draft_until));
+	return buffer;
 }
 
 /* Draws the input line; the cursor's place is *RET_X. */
@@ -145,6 +151,7 @@ static void draw_input(const struct desk *desk, const struct desk_talk *talk, in
 						      : &nothing;
 	const int y = LINES - 2;
 	char prompt[256];
+	char hint[256];
 	size_t first;
 	unsigned cursor;
 	int x;
@@ -160,7 +167,7 @@ static void draw_input(const struct desk *desk, const struct desk_talk *talk, in
 	*ret_x = x + (int)cursor;
 	if (edit->length == 0 && !asks) {
 		desk_view_look(LOOK_NOTE);
-		(void)desk_view_string(y, x, COLS - x, hint_of(talk));
+		(void)desk_view_string(y, x, COLS - x, hint_of(talk, hint, sizeof(hint)));
 		desk_view_look(LOOK_PLAIN);
 	}
 	/* Line ends are shown; they come from pasting. */

@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/i18n.h"
-#include "marcelctl/desk-draft.h"
+#include "marcelctl/properties.h"
 
 #define PAUSE_MIN (100 * USEC_PER_MSEC)
 
@@ -21,7 +21,6 @@ struct desk_link {
 	const struct desk_hooks *hooks;
 	void *context;
 	char **responders;
-	char *directory; /* of the operator channel; NULL: not known */
 	bool list_wanted;
 	bool try_wanted;
 	usec_t pause;
@@ -48,18 +47,13 @@ static void told(void *context, const char *line)
 	link->hooks->told(link->context, line);
 }
 
-/* Sees whether a script has a draft for the message that waits in TALK. */
-static void look_for_draft(const struct desk_link *link, struct desk_talk *talk)
+/* What the talks say may not be all. */
+static void forget(struct desk_link *link)
 {
-	char *draft;
-
-	if (talk->waiting == talk->sought || link->directory == NULL || !desk_talk_held(talk))
-		return;
-	talk->sought = talk->waiting;
-	draft = talk->waiting != 0 ? desk_draft_find(link->directory, talk->number, talk->waiting)
-				   : NULL;
-	if (draft != NULL)
-		desk_talk_has_draft(talk, clock_realtime(), draft);
+	for (size_t i = 0; i < link->model->count; i++) {
+		link->model->talks[i]->past_known = false;
+		link->model->talks[i]->draft_known = false;
+	}
 }
 
 static void on_event(void *context, const struct link_event *event)
@@ -78,34 +72,16 @@ static void on_event(void *context, const struct link_event *event)
 		talk = desk_model_event(link->model, event, clock_realtime());
 	if (talk == NULL && strcmp(event->name, "Lost") == 0) {
 		/* What is missing shows in the list; and in the past of what is looked at. */
-		for (size_t i = 0; i < link->model->count; i++)
-			link->model->talks[i]->past_known = false;
+		forget(link);
 		link->list_wanted = true;
 	}
 	if (strcmp(event->name, "Switched") == 0)
 		link->list_wanted = true;
-	if (talk != NULL && strcmp(event->name, "Waiting") == 0)
-		look_for_draft(link, talk);
 	if (talk != NULL && is_message)
 		link->hooks->said(link->context, talk);
 	if (talk != NULL && talk->waiting != 0 && !waited)
 		link->hooks->waits(link->context, talk);
 	link->hooks->news(link->context);
-}
-
-/* Asks where the operator channel is. */
-static void find_directory(struct desk_link *link)
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	char *directory = NULL;
-
-	if (sd_bus_get_property_string(link->link.bus, link->link.peer ? NULL : LINK_SERVICE,
-				       LINK_PATH, LINK_INTERFACE, "OperatorDirectory", &error,
-				       &directory) >= 0) {
-		free(link->directory);
-		link->directory = directory;
-	}
-	sd_bus_error_free(&error);
 }
 
 static void on_past(void *context, const struct link_event *event)
@@ -115,14 +91,21 @@ static void on_past(void *context, const struct link_event *event)
 	(void)desk_model_said(link->model, event, true);
 }
 
+static void on_draft(void *context, const struct link_event *event)
+{
+	struct desk_link *link = context;
+
+	(void)desk_model_event(link->model, event, clock_realtime());
+}
+
 static void told_nobody(void *context, const char *line)
 {
 	(void)context;
 	(void)line;
 }
 
-/* Gets the past of all that wait, which is read even if their clients leave. One that has left just
- * now is no trouble. */
+/* Gets the past of all that wait, which is read even if their clients leave, and the drafts of
+ * those that a script has handed over. One that has left just now is no trouble. */
 static void get_waiting(struct desk_link *link)
 {
 	link_tell_fn *tell = link->link.tell;
@@ -131,8 +114,13 @@ static void get_waiting(struct desk_link *link)
 	for (size_t i = 0; i < link->model->count; i++) {
 		struct desk_talk *talk = link->model->talks[i];
 
-		if (talk->waiting != 0 && desk_talk_held(talk))
-			desk_link_past(link, talk);
+		if (talk->waiting == 0 || !desk_talk_held(talk))
+			continue;
+		desk_link_past(link, talk);
+		if (talk->speaker[0] != '\0' && !talk->draft_known) {
+			talk->draft_known = true;
+			(void)properties_draft(&link->link, talk->number, on_draft, link);
+		}
 	}
 	link->link.tell = tell;
 }
@@ -152,8 +140,6 @@ static int fetch_list(struct desk_link *link)
 		(void)desk_model_listed(link->model, &list[i]);
 	desk_model_list_end(link->model, clock_realtime());
 	link_free_list(list, (size_t)n);
-	for (size_t i = 0; i < link->model->count; i++)
-		look_for_draft(link, link->model->talks[i]);
 	get_waiting(link);
 	return 0;
 }
@@ -173,12 +159,9 @@ static int connect_link(struct desk_link *link, bool quiet)
 	r = sd_bus_attach_event(link->link.bus, link->event, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
 		r = link_subscribe(&link->link, on_event, link);
-	for (size_t i = 0; i < link->model->count; i++)
-		link->model->talks[i]->past_known = false;
-	if (r >= 0) {
-		find_directory(link);
+	forget(link);
+	if (r >= 0)
 		r = fetch_list(link);
-	}
 	if (r >= 0) {
 		link_free_names(link->responders);
 		link->responders = NULL;
@@ -419,6 +402,5 @@ void desk_link_free(struct desk_link *link)
 	(void)sd_event_source_disable_unref(link->timer);
 	(void)sd_event_source_disable_unref(link->watch);
 	link_free_names(link->responders);
-	free(link->directory);
 	free(link);
 }

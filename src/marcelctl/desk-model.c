@@ -289,6 +289,8 @@ struct desk_talk *desk_model_event(struct desk_model *model, const struct link_e
 		/* Who takes leave waits for nothing any more, some time before the end. */
 		talk->deserted = event->turn == 0 && talk->waiting != 0 && client_spoke_last(talk);
 		desk_talk_set_waiting(talk, event->turn, desk_talk_time_of(talk, event->turn, now));
+	} else if (strcmp(event->name, "Draft") == 0) {
+		desk_talk_set_draft(talk, now, event);
 	} else if (strcmp(event->name, "Switched") == 0) {
 		switched(talk, event->text, now);
 	} else if (strcmp(event->name, "Closed") == 0) {

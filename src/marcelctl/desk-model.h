@@ -64,8 +64,12 @@ struct desk_talk {
 	uint64_t *open;         /* turns, rising */
 	size_t n_open;
 	size_t open_room;
-	uint64_t sought; /* the turn for whose draft somebody has looked */
-	char *draft;     /* of an answer to the oldest open turn, escaped; NULL: none */
+	uint64_t draft_turn;  /* of which there is a draft of an answer; 0: there is none */
+	char *draft;          /* escaped; the last one, if there is none any more, or NULL */
+	uint64_t draft_noted; /* the turn with which the dialogue has it */
+	uint64_t
+		draft_until; /* when it goes out by itself, CLOCK_REALTIME microseconds; 0: never */
+	bool draft_known;    /* that there is one, or none, of this connection */
 	bool ended;
 	bool missed;     /* it ended while it waited, and has not been looked at since */
 	bool deserted;   /* it waits no more, though its client was the last to say something */
@@ -163,8 +167,12 @@ const char *desk_talk_speaker(const struct desk_talk *talk);
 #define DESK_AGE_STEP 10
 uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now);
 
-/* There is the draft of an answer to the oldest open turn. DRAFT becomes the talk's. */
-void desk_talk_has_draft(struct desk_talk *talk, uint64_t now, char *draft);
+/* There is the draft that EVENT tells of, or none any more. */
+void desk_talk_set_draft(struct desk_talk *talk, uint64_t now, const struct link_event *event);
+void desk_talk_drop_draft(struct desk_talk *talk);
+
+/* Whether an empty line would send the draft: it is for the turn that would be answered now. */
+bool desk_talk_offers_draft(const struct desk_talk *talk);
 
 /* Puts the draft into the input line if nothing is there. Returns whether it did. */
 bool desk_talk_edit_draft(struct desk_talk *talk);

@@ -63,8 +63,7 @@ char *desk_order(const char *line, size_t length, uint64_t *turn)
 	const bool escaped = is_escaped(line, length);
 	char *text = NULL;
 
-	/* An empty line may approve of a draft, but not as the answer to a turn. */
-	if (length == 0 || desk_is_other_order(line, length))
+	if (desk_is_other_order(line, length))
 		*turn = 0;
 	/* With a turn, marceld takes the text as it is. */
 	if (escaped && *turn != 0)
@@ -119,8 +118,7 @@ void desk_talk_sent(struct desk_talk *talk, bool ok)
 		return;
 	}
 	if (!desk_is_other_order(line, length)) {
-		/* An empty one may be the draft's; what it answers, marceld tells. */
-		if (sending->turn != 0 && length > 0)
+		if (sending->turn != 0)
 			desk_talk_answered(talk, sending->turn);
 		sending->turn = 0;
 	}

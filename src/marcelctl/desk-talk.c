@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/i18n.h"
 #include "marcelctl/desk-model.h"
+#include "marcelctl/moment.h"
 #include "marcelctl/transcript.h"
 
 uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now)
@@ -31,16 +32,62 @@ uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now)
 	return since + (age / length + 1) * length;
 }
 
-void desk_talk_has_draft(struct desk_talk *talk, uint64_t now, char *draft)
+void desk_talk_drop_draft(struct desk_talk *talk)
 {
-	char *text = NULL;
+	talk->draft_turn = talk->draft_until = 0;
+}
 
-	free(talk->draft);
-	talk->draft = draft;
-	if (asprintf(&text, _("draft: %s"), draft) < 0)
+/* Notes in the dialogue that there is a draft. */
+static void note_draft(struct desk_talk *talk, uint64_t now)
+{
+	char when[MOMENT_SIZE];
+	char *text = NULL;
+	int n;
+
+	if (talk->draft_until != 0)
+		n = asprintf(&text, _("draft: %s (goes out at %s)"), talk->draft,
+			     moment_ahead(when, talk->draft_until));
+	else
+		n = asprintf(&text, _("draft: %s"), talk->draft);
+	if (n < 0)
 		return;
 	desk_model_note(talk, now, text);
 	free(text);
+}
+
+/* Whether EVENT tells of the draft that was the last. It comes by two ways; and another marceld
+ * goes on with it, which may tell its time by a clock that was set. */
+static bool is_known(const struct desk_talk *talk, const struct link_event *event)
+{
+	return talk->draft != NULL && event->turn == talk->draft_noted &&
+	       strcmp(event->text, talk->draft) == 0;
+}
+
+void desk_talk_set_draft(struct desk_talk *talk, uint64_t now, const struct link_event *event)
+{
+	char *draft;
+
+	if (event->turn == 0) {
+		desk_talk_drop_draft(talk);
+		return;
+	}
+	if (!is_known(talk, event)) {
+		draft = strdup(event->text);
+		if (draft == NULL)
+			return;
+		free(talk->draft);
+		talk->draft = draft;
+		talk->draft_noted = event->turn;
+		talk->draft_until = event->until;
+		note_draft(talk, now);
+	}
+	talk->draft_turn = event->turn;
+	talk->draft_until = event->until;
+}
+
+bool desk_talk_offers_draft(const struct desk_talk *talk)
+{
+	return talk->draft_turn != 0 && desk_talk_target(talk) == talk->draft_turn;
 }
 
 bool desk_talk_edit_draft(struct desk_talk *talk)
@@ -49,7 +96,7 @@ bool desk_talk_edit_draft(struct desk_talk *talk)
 	ssize_t length;
 	bool done = false;
 
-	if (talk->draft == NULL || talk->input.length > 0)
+	if (!desk_talk_offers_draft(talk) || talk->input.length > 0)
 		return false;
 	text = malloc(strlen(talk->draft) + 1);
 	if (text == NULL)
@@ -58,5 +105,10 @@ bool desk_talk_edit_draft(struct desk_talk *talk)
 	if (length > 0)
 		done = desk_edit_insert(&talk->input, text, (size_t)length);
 	free(text);
+	/* It stays an answer to what it was written for. */
+	if (done) {
+		talk->aimed = true;
+		talk->aim = talk->draft_turn;
+	}
 	return done;
 }

@@ -90,11 +90,10 @@ void desk_talk_set_waiting(struct desk_talk *talk, uint64_t turn, uint64_t since
 		memmove(talk->open, talk->open + answered, talk->n_open * sizeof(talk->open[0]));
 	if (turn != 0)
 		desk_talk_open_turn(talk, turn);
-	if (turn != talk->waiting) {
-		free(talk->draft);
-		talk->draft = NULL;
+	if (turn != talk->draft_turn)
+		desk_talk_drop_draft(talk);
+	if (turn != talk->waiting)
 		talk->waiting_since = turn != 0 ? since : 0;
-	}
 	talk->waiting = turn;
 	forget_aim(talk);
 }

@@ -27,7 +27,7 @@ enum desk_question {
 	ASK_NOTHING,
 	ASK_QUIT,      /* although something was typed */
 	ASK_CLOSE,     /* the open talk */
-	ASK_EMPTY,     /* an empty message? */
+	ASK_EMPTY,     /* an empty message, or the draft? */
 	ASK_CUT,       /* although not all of it found room */
 	ASK_LINES,     /* several lines: several messages, or one? */
 	ASK_GIVE_OPEN, /* although a message has not been answered */
@@ -46,6 +46,7 @@ struct desk {
 	uint64_t open; /* the talk that is looked at; 0: none */
 	enum desk_focus focus;
 	enum desk_question question;
+	uint64_t asked_draft;    /* ASK_EMPTY: the turn of the draft that is meant; 0: none is */
 	struct desk_edit answer; /* to the question */
 	char *heir;              /* to whom to give if the question is answered by yes; or NULL */
 	char *wanted;            /* what was searched last; NULL: nothing */
@@ -100,6 +101,8 @@ void desk_act_said(struct desk *desk, struct desk_talk *talk);
 /* desk-ask.c: questions and their answers. */
 
 void desk_act_ask(struct desk *desk, enum desk_question question);
+/* Takes the question back if news have made another one of it. */
+void desk_act_ask_again(struct desk *desk);
 /* Whether the answer to the question is a text, or a key. */
 bool desk_act_wants_text(const struct desk *desk);
 /* The question is answered: by the text that was typed, or by the key C. */

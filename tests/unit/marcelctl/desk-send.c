@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "desk-talks.h"
-#include "marcelctl/desk-draft.h"
+#include "marcelctl/moment.h"
 
 static void the_oldest_open_turn_is_answered(void **state)
 {
@@ -197,27 +197,76 @@ static void other_orders_answer_nothing(void **state)
 	desk_model_done(&model);
 }
 
-static void expect_draft(const char *events, const char *wanted)
+static void tell_draft(struct desk_model *model, uint64_t turn, const char *text, uint64_t until)
 {
-	char *draft = desk_draft_in(events, strlen(events), 17, 3);
+	const struct link_event event = {.name = "Draft",
+					 .number = 1,
+					 .turn = turn,
+					 .text = text,
+					 .until = until};
 
-	if (wanted == NULL)
-		assert_null(draft);
-	else
-		assert_string_equal(draft, wanted);
-	free(draft);
+	assert_non_null(desk_model_event(model, &event, NOW));
 }
 
-static void drafts_are_found(void **state)
+static void drafts_come_and_go(void **state)
 {
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+	char wanted[128];
+	char clock[MOMENT_SIZE];
+
 	(void)state;
-	expect_draft("", NULL);
-	expect_draft("8 NOW draft 17 #3 half", NULL);
-	expect_draft("cut draft 17 #3 oui\n9 NOW draft 17 #3 \n", "");
-	expect_draft("8 NOW draft 17 #2 a\n9 NOW draft 17 #3 oui, oui\n10 NOW draft 7 #3 b\n",
-		     "oui, oui");
-	expect_draft("8 NOW message 17 #3 draft 17 #3 no\n9 NOW draft 17 #33 no\n", NULL);
-	expect_draft("8\n9 \n10 NOW\n11 NOW draft\n", NULL);
+	tell_draft(&model, 0, "", 0);
+	assert_false(desk_talk_offers_draft(talk));
+	assert_int_equal(talk->count, 0);
+	tell_draft(&model, 1, "oui", NOW + 5);
+	assert_true(desk_talk_offers_draft(talk));
+	(void)snprintf(wanted, sizeof(wanted), "draft: oui (goes out at %s)",
+		       moment_ahead(clock, NOW + 5));
+	assert_string_equal(talk->lines[0].text, wanted);
+	/* The same again, from another marceld. */
+	tell_draft(&model, 1, "oui", NOW + 6);
+	assert_int_equal(talk->count, 1);
+	assert_int_equal(talk->draft_until, NOW + 6);
+	tell_draft(&model, 1, "non", 0);
+	assert_int_equal(talk->count, 2);
+	assert_string_equal(talk->lines[1].text, "draft: non");
+	tell_draft(&model, 0, "", 0);
+	assert_false(desk_talk_offers_draft(talk));
+	assert_int_equal(talk->draft_turn, 0);
+	tell_draft(&model, 1, "enfin", 0);
+	tell(&model, "Waiting", 1, 0, NULL);
+	assert_int_equal(talk->draft_turn, 0);
+	/* It may be told before its turn is. */
+	tell_draft(&model, 2, "si", 0);
+	tell(&model, "Waiting", 1, 2, NULL);
+	assert_true(desk_talk_offers_draft(talk));
+	tell(&model, "Closed", 1, 0, "idle");
+	assert_int_equal(talk->draft_turn, 0);
+	desk_model_done(&model);
+}
+
+/* An empty line says the draft to that turn, and to no other one. */
+static void a_draft_is_sent(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 1, NOW);
+
+	(void)state;
+	(void)say(&model, 1, NOW, "C", 2, "deux");
+	tell_draft(&model, 1, "oui", 0);
+	desk_talk_aim(talk, false);
+	assert_int_equal(desk_talk_target(talk), 2);
+	assert_false(desk_talk_offers_draft(talk));
+	assert_false(desk_talk_edit_draft(talk));
+	desk_talk_aim(talk, true);
+	assert_true(desk_talk_offers_draft(talk));
+	enter(talk, "");
+	assert_int_equal(talk->sending[0].turn, 1);
+	assert_false(desk_talk_offers_draft(talk));
+	desk_talk_sent(talk, true);
+	expect_open(talk, "2 ");
+	desk_model_done(&model);
 }
 
 static void a_draft_is_edited(void **state)
@@ -227,13 +276,14 @@ static void a_draft_is_edited(void **state)
 
 	(void)state;
 	assert_false(desk_talk_edit_draft(talk));
-	desk_talk_has_draft(talk, NOW, strdup("a\\\\b\\x07"));
+	tell_draft(&model, 1, "a\\\\b\\x07", 0);
 	assert_string_equal(talk->lines[0].text, "draft: a\\\\b\\x07");
 	assert_true(desk_talk_edit_draft(talk));
 	assert_string_equal(desk_edit_text(&talk->input), "a\\b");
 	assert_false(desk_talk_edit_draft(talk));
 	tell(&model, "Waiting", 1, 2, NULL);
-	assert_null(talk->draft);
+	assert_int_equal(talk->draft_turn, 0);
+	assert_true(desk_talk_is_late(talk));
 	desk_model_done(&model);
 }
 
@@ -254,7 +304,9 @@ static void what_is_typed_and_what_is_sent(void **state)
 	/* Orders are for no turn. */
 	expect_sent("/close", 3, "/close", 0);
 	expect_sent("/", 3, "/", 0);
-	expect_sent("", 3, "", 0);
+	/* An empty one sends the draft of its turn, if there is one. */
+	expect_sent("", 3, "", 3);
+	expect_sent("", 0, "", 0);
 	/* With a turn, marceld takes texts as they are; else it looks at how they begin. */
 	expect_sent("//etc", 3, "/etc", 3);
 	expect_sent("//etc", 0, "//etc", 0);
@@ -274,7 +326,8 @@ int main(void)
 		cmocka_unit_test(not_too_much_is_sent_at_once),
 		cmocka_unit_test(other_orders_answer_nothing),
 		cmocka_unit_test(what_is_typed_and_what_is_sent),
-		cmocka_unit_test(drafts_are_found),
+		cmocka_unit_test(drafts_come_and_go),
+		cmocka_unit_test(a_draft_is_sent),
 		cmocka_unit_test(a_draft_is_edited),
 	};
 

@@ -1,0 +1,211 @@
+"""Drafts at the operator's desk: they come from the control, not from a file, with the time at which
+they go out by themselves; and one that has gone out is not offered any more."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from client_tools import french  # noqa: F401 (a fixture)
+from daemon_tools import wait_until
+from dbus_tools import Connection
+from desk_tools import Desk, needs_tmux
+from marcelctl_tools import ctl
+
+pytestmark = needs_tmux
+
+SCRIPT = """marcel-script 1
+frame line lf
+end none
+on connect              say "hello"
+always
+    on "DRAFT {x}"      hand fifo draft "about ${x}" for 1h; say "back"
+    on "STAY {x}"       hand fifo draft "about ${x}" stay; say "back"
+    on "SOON {x}"       hand fifo draft "about ${x}" for 4s; say "back"
+    otherwise           say "? ${message}"
+"""
+HINT = "Enter sends the draft, Alt-e edits it"
+
+
+@pytest.fixture(name="scripted")
+def scripted_fixture(manager, tmp_path):
+    (tmp_path / "test.script").write_text(SCRIPT)
+    manager.config = (f"[dialogue]\nresponder = script\n[script]\nfile = {tmp_path}/test.script\n"
+                      "[fifo]\nabsent_after = infinity\n")
+    manager.start()
+    return manager
+
+
+@pytest.fixture(name="open_desk")
+def open_desk_fixture(scripted):
+    desks = []
+
+    def make(**options):
+        desks.append(Desk(scripted.control, **{"env": {"TZ": "UTC"}, **options}))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.__exit__(None)
+
+
+@pytest.fixture(name="desk")
+def desk_fixture(open_desk):
+    return open_desk().wait("connected to marceld")
+
+
+def details(scripted, number=1):
+    with Connection(scripted.control) as client:
+        return client.call("GetConversation", "t", number)[0]
+
+
+def ask(scripted, text):
+    """A client who has said TEXT, and when the draft of an answer to it goes out."""
+    peer = scripted.connect(b"hello\n")
+    peer.send(f"{text}\n")
+    wait_until(lambda: details(scripted)["DraftTurn"] == 1, "the draft")
+    return peer, clock(details(scripted)["DraftUntil"])
+
+
+def clock(until):
+    return time.strftime("%H:%M:%S", time.gmtime(until // 1000000))
+
+
+def notes(desk):
+    return desk.text().count("-- draft: ")
+
+
+def test_its_time_is_shown(scripted, desk):
+    peer, at = ask(scripted, "DRAFT tea")
+    # The note may take two rows.
+    desk.wait("-- draft: about tea (goes out", f"{at})", f"#1 S> {HINT}; it goes out at {at}")
+    desk.press("Enter").wait("Send the draft? (y/n)").press("n").wait(HINT)
+    desk.press("Enter").wait("Send the draft? (y/n)").press("y")
+    peer.expect("about tea\nback\n")
+    desk.wait("S> about tea", "0 waiting").wait_gone(HINT)
+    assert notes(desk) == 1
+
+
+def test_it_is_edited(scripted, desk):
+    peer, _ = ask(scripted, "STAY tea")
+    desk.wait("-- draft: about tea").wait_input(f"#1 S> {HINT}").press("M-e")
+    desk.wait_input("#1 S> about tea").type(" and milk").press("Enter")
+    peer.expect("about tea and milk\n")
+    desk.wait("0 waiting").wait_gone(HINT)
+    # The next message has none: an empty line is what it is.
+    peer.send("more\n")
+    desk.wait_input("#2 S>").press("Enter").wait("Send an empty message").press("y")
+    peer.expect("\n")
+
+
+def test_who_comes_later_needs_no_file(scripted, open_desk):
+    """Neither that the file of events is there, nor that it goes so far back."""
+    peer, at = ask(scripted, "DRAFT tea")
+    (scripted.runtime / "operator/events").unlink()
+    (scripted.runtime / "operator/conversations/1/out").unlink()
+    desk = open_desk()
+    desk.wait("-- draft: about tea (goes out", f"{HINT}; it goes out at {at}")
+    desk.press("Enter").wait("Send the draft?").press("Enter")
+    peer.expect("about tea\nback\n")
+    assert notes(desk) == 1
+
+
+def test_it_goes_out_by_itself(scripted, desk):
+    peer, at = ask(scripted, "SOON tea")
+    desk.wait(f"{HINT}; it goes out at {at}")
+    peer.expect("about tea\nback\n")
+    desk.wait("S> about tea", "0 waiting", "^T takes this conversation").wait_gone(HINT)
+
+
+def test_it_goes_out_while_it_is_asked_about(scripted, desk):
+    peer, _ = ask(scripted, "SOON tea")
+    desk.wait(HINT).press("Enter").wait("Send the draft? (y/n)")
+    peer.expect("about tea\nback\n")
+    desk.wait("the draft is gone; nothing was sent").wait_gone("Send the draft?")
+    desk.press("y").wait_input("S> y").press("BSpace")
+    peer.send("x\n").expect("? x\n")
+
+
+def test_it_goes_out_while_it_is_edited(scripted, desk):
+    peer, _ = ask(scripted, "SOON tea")
+    desk.wait(HINT).press("M-e").wait_input("#1 S> about tea")
+    peer.expect("about tea\nback\n")
+    desk.wait_input("#1 is answered: about tea").press("Enter").wait("script answers here")
+    peer.send("x\n").expect("? x\n")
+
+
+def test_a_draft_comes_while_an_empty_line_is_asked_about(scripted, desk):
+    """Who says yes to an empty message does not say yes to what he has not seen."""
+    peer, _ = ask(scripted, "STAY tea")
+    desk.wait(HINT).press("Enter").wait("Send the draft?").press("y")
+    peer.expect("about tea\n")
+    desk.wait("0 waiting").type("/give script").press("Enter").wait_title("script answers")
+    peer.expect("back\n")
+    desk.press("C-t").wait_title("you answer").press("Enter").wait("Send an empty message?")
+    ctl("give", f"--control={scripted.control}", "1")
+    peer.send("DRAFT milk\n")
+    desk.wait("there is a draft now; nothing was sent", f"#2 S> {HINT}")
+    assert not peer.has_data()
+
+
+def test_it_is_given_back(scripted, desk):
+    peer, _ = ask(scripted, "DRAFT tea")
+    desk.wait(HINT).type("/give script").press("Enter")
+    peer.expect("back\n")
+    desk.wait_title("script answers").wait("0 waiting").wait_gone(HINT, "Send the draft")
+    desk.press("Enter").wait("script answers here")
+    peer.send("x\n").expect("? x\n")
+
+
+def test_somebody_else_has_something_better_to_say(scripted, desk):
+    peer, _ = ask(scripted, "STAY tea")
+    peer.send("and milk\n")
+    desk.wait(f"#1 S> {HINT}", "C> #2 and milk")
+    # For another turn it is not meant.
+    desk.press("M-n").wait_input("#2 S>").press("M-p").wait_input(f"#1 S> {HINT}")
+    ctl("say", f"--control={scripted.control}", "--turn", "2", "1", "no milk")
+    peer.expect("no milk\n")
+    desk.wait("S> no milk").wait_input("#1 S>")
+    desk.press("Enter").wait("Send an empty message?").press("n")
+
+
+@pytest.mark.parametrize("way", ["restart", "kill"])
+def test_marceld_is_gone_and_returns(scripted, desk, way):
+    peer, _ = ask(scripted, "DRAFT tea")
+    desk.wait(HINT)
+    scripted.await_rest()
+    scripted.end(*({"kill": (9,)}.get(way, ())))
+    desk.wait("marceld is gone, reconnecting")
+    scripted.start()
+    desk.wait("connected to marceld", f"#1 S> {HINT}; it goes out at ")
+    assert notes(desk) == 1
+    desk.press("Enter").wait("Send the draft?").press("y")
+    peer.expect("about tea\nback\n")
+    desk.wait_gone(HINT)
+
+
+def test_nothing_counts_down(scripted, desk):
+    peer, _ = ask(scripted, "DRAFT tea")
+    desk.wait(HINT)
+
+    def is_idle():
+        before = desk.rest()
+        time.sleep(2)
+        return desk.cost() == before
+
+    # Now and then an age is drawn.
+    wait_until(is_idle, "idleness")
+    assert not peer.has_data()
+
+
+def test_it_speaks_french(scripted, open_desk, french):  # noqa: F811
+    _, at = ask(scripted, "DRAFT tea")
+    desk = open_desk(env={"TZ": "UTC", **french})
+    desk.wait("-- brouillon\u00a0: about tea (part à", f"Alt-e le reprend\u00a0; il part à {at}")
+
+
+def test_a_screen_without_much_room(scripted, open_desk):
+    _, at = ask(scripted, "DRAFT tea")
+    desk = open_desk(columns=40)
+    desk.wait("draft: about tea", at)
+    assert Path(f"/proc/{desk.pid()}").exists()
