@@ -31,7 +31,7 @@ const char *moment_clock(char buffer[MOMENT_SIZE], uint64_t time)
 
 const char *moment_ahead(char buffer[MOMENT_SIZE], uint64_t time)
 {
-	const usec_t day = 24 * 3600 * USEC_PER_SEC;
+	const usec_t day = (usec_t)24 * 3600 * USEC_PER_SEC;
 
 	return time > clock_realtime() + day ? moment_date(buffer, time)
 					     : moment_clock(buffer, time);

@@ -144,7 +144,7 @@ char *const *properties_list(const struct properties *properties, const char *na
 
 int properties_draft(struct link *link, uint64_t number, link_event_fn *function, void *context)
 {
-	struct properties properties;
+	struct properties properties = {.list = NULL};
 	const int r = properties_of_conversation(link, number, &properties);
 
 	if (r < 0)

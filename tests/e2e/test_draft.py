@@ -42,9 +42,10 @@ def connect_fixture(scripted):
     made = []
 
     def connect():
-        made.append(Connection(scripted.control))
-        made[-1].call("Subscribe")
-        return made[-1]
+        client = Connection(scripted.control)
+        made.append(client)
+        client.call("Subscribe")
+        return client
 
     yield connect
     for client in made:

@@ -64,7 +64,7 @@ static void test_long_draft(void **state)
 {
 	struct set *s = *state;
 	auto_free char *bytes = malloc((size_t)2 * WATCH_TEXT_MAX);
-	struct watch_draft draft = {.turn = 1, .text = bytes, .length = 2 * WATCH_TEXT_MAX};
+	struct watch_draft draft = {.turn = 1, .text = bytes, .length = (size_t)2 * WATCH_TEXT_MAX};
 	char text[WATCH_TEXT_MAX];
 	struct told told;
 
