@@ -179,6 +179,17 @@ static void tell_nobody(void *context, const char *line)
 	(void)line;
 }
 
+/* Shows the draft that is there already, of the one conversation. If that is over by now, or
+ * marceld is gone, a signal says so. */
+static void show_draft(struct follow *f)
+{
+	link_tell_fn *tell = f->link.tell;
+
+	f->link.tell = tell_nobody;
+	(void)properties_draft(&f->link, f->number, on_draft, f);
+	f->link.tell = tell;
+}
+
 /* Shows what the past of the conversation NUMBER has that was not shown. Returns 0, also if it is
  * over by now, which a signal says; or a negative errno. */
 static int catch_up_with(struct follow *f, uint64_t number)
@@ -189,9 +200,9 @@ static int catch_up_with(struct follow *f, uint64_t number)
 
 	f->link.tell = tell_nobody;
 	r = link_past(&f->link, number, on_past, &past);
-	if (r >= 0 && f->number != 0)
-		r = properties_draft(&f->link, number, on_draft, f);
 	f->link.tell = tell;
+	if (r >= 0 && f->number != 0)
+		show_draft(f);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -256,7 +267,7 @@ static int connect_now(struct follow *f, bool quiet)
 
 		r = link_past(&f->link, f->number, on_past, &past);
 		if (r >= 0)
-			r = properties_draft(&f->link, f->number, on_draft, f);
+			show_draft(f);
 	}
 	if (r >= 0)
 		r = sd_bus_attach_event(f->link.bus, f->event, SD_EVENT_PRIORITY_NORMAL);
