@@ -174,6 +174,9 @@ void desk_talk_drop_draft(struct desk_talk *talk);
 /* Whether an empty line would send the draft: it is for the turn that would be answered now. */
 bool desk_talk_offers_draft(const struct desk_talk *talk);
 
+/* What the draft is, and when it goes out, in words; the caller frees it; NULL: no memory. */
+char *desk_talk_draft_note(const struct desk_talk *talk);
+
 /* Puts the draft into the input line if nothing is there. Returns whether it did. */
 bool desk_talk_edit_draft(struct desk_talk *talk);
 

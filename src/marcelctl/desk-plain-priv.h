@@ -26,6 +26,7 @@ struct plain {
 	uint64_t turn;      /* the one whose answer is being typed; 0: none */
 	bool unasked;       /* what is being typed answers nothing */
 	size_t shown;       /* lines of the current one */
+	uint64_t drafted;   /* the last turn of it whose draft was shown; 0: none */
 	const char *prompt; /* in the locale's characters, where lines are edited */
 
 	bool answered; /* by marceld, to what was sent */

@@ -57,6 +57,12 @@ static bool says_something(const struct plain *plain, const struct desk_talk *ta
 	return false;
 }
 
+/* Whether there is a draft for TURN, which an empty line would send, that has not been shown. */
+static bool has_draft(const struct plain *plain, const struct desk_talk *talk, uint64_t turn)
+{
+	return talk->draft_turn == turn && plain->drafted != turn;
+}
+
 bool plain_is_late(const struct plain *plain)
 {
 	const struct desk_talk *talk;
@@ -68,7 +74,8 @@ bool plain_is_late(const struct plain *plain)
 	talk = desk_model_find(&plain->model, plain->current);
 	if (plain->unasked)
 		return talk == NULL || !desk_talk_held(talk) || says_something(plain, talk);
-	return talk == NULL || !desk_talk_is_open(talk, plain->turn);
+	return talk == NULL || !desk_talk_is_open(talk, plain->turn) ||
+	       has_draft(plain, talk, plain->turn);
 }
 
 /* A conversation to take up; 0: none. */
@@ -128,6 +135,16 @@ static bool answer(struct plain *plain, uint64_t turn, const char *line)
 	return answers && plain->answered && (plain->error == 0 || plain->error == -ESTALE);
 }
 
+static void show_draft(struct plain *plain, const struct desk_talk *talk)
+{
+	char *note = desk_talk_draft_note(talk);
+
+	plain->drafted = talk->draft_turn;
+	if (note != NULL)
+		(void)printf("-- %s\n", note);
+	free(note);
+}
+
 /* Shows the next line of the client's, and asks for an answer if it waits for one. */
 static void show_line(struct plain *plain, struct desk_talk *talk)
 {
@@ -154,6 +171,8 @@ static void show_line(struct plain *plain, struct desk_talk *talk)
 			(void)plain_next(plain, false);
 			continue;
 		}
+		if (has_draft(plain, talk, turn))
+			show_draft(plain, talk);
 		reply = plain_ask(plain, "S> ", turn);
 		if (reply == NULL)
 			continue;
@@ -184,6 +203,7 @@ static void converse(struct plain *plain)
 	desk_link_past(plain->link, talk);
 	welcome(talk);
 	plain->shown = 0;
+	plain->drafted = 0;
 	while (!plain->ended && plain->failed == 0) {
 		talk = desk_model_find(&plain->model, plain->current);
 		if (talk == NULL)

@@ -37,8 +37,7 @@ void desk_talk_drop_draft(struct desk_talk *talk)
 	talk->draft_turn = talk->draft_until = 0;
 }
 
-/* Notes in the dialogue that there is a draft. */
-static void note_draft(struct desk_talk *talk, uint64_t now)
+char *desk_talk_draft_note(const struct desk_talk *talk)
 {
 	char when[MOMENT_SIZE];
 	char *text = NULL;
@@ -49,9 +48,16 @@ static void note_draft(struct desk_talk *talk, uint64_t now)
 			     moment_ahead(when, talk->draft_until));
 	else
 		n = asprintf(&text, _("draft: %s"), talk->draft);
-	if (n < 0)
-		return;
-	desk_model_note(talk, now, text);
+	return n < 0 ? NULL : text;
+}
+
+/* Notes in the dialogue that there is a draft. */
+static void note_draft(struct desk_talk *talk, uint64_t now)
+{
+	char *text = desk_talk_draft_note(talk);
+
+	if (text != NULL)
+		desk_model_note(talk, now, text);
 	free(text);
 }
 

@@ -1,16 +1,19 @@
 """Drafts at the operator's desk: they come from the control, not from a file, with the time at which
 they go out by themselves; and one that has gone out is not offered any more."""
 
+import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from client_tools import french  # noqa: F401 (a fixture)
+from client_tools import environment, french  # noqa: F401 (a fixture)
 from daemon_tools import wait_until
 from dbus_tools import Connection
 from desk_tools import Desk, needs_tmux
 from marcelctl_tools import ctl
+from script_tools import MARCELCTL
 
 pytestmark = needs_tmux
 
@@ -196,6 +199,38 @@ def test_nothing_counts_down(scripted, desk):
     # Now and then an age is drawn.
     wait_until(is_idle, "idleness")
     assert not peer.has_data()
+
+
+def test_plain(scripted):
+    """Nobody approves of what he has not seen, also where there is nothing but lines."""
+    with subprocess.Popen([MARCELCTL, "desk", "--plain", f"--control={scripted.control}"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          env=environment(TZ="UTC")) as plain:
+        seen = b""
+
+        def read_until(text):
+            nonlocal seen
+            while not seen.endswith(text.encode()):
+                # It may have asked already when the draft came.
+                more = os.read(plain.stdout.fileno(), 4096)
+                assert more, seen
+                seen += more
+            # Once, whichever way it came.
+            assert seen.count(text.encode()) == 1
+            seen = b""
+
+        try:
+            peer, _ = ask(scripted, "STAY tea")
+            read_until("-- draft: about tea\nS> ")
+            plain.stdin.write(b"\n")
+            plain.stdin.flush()
+            peer.expect("about tea\n").send("more\n")
+            read_until("C> more\nS> ")
+            plain.stdin.write(b"\n")
+            plain.stdin.flush()
+            peer.expect("\n")
+        finally:
+            plain.kill()
 
 
 def test_it_speaks_french(scripted, open_desk, french):  # noqa: F811
