@@ -34,6 +34,41 @@ usec_t fifo_absence(const struct fifo_call *call)
 	return at == USEC_NEVER ? 0 : at;
 }
 
+uint64_t fifo_drafted(const struct fifo_call *call)
+{
+	const struct fifo_state *state = call->state;
+	const uint32_t both = FLAG_DRAFT | FLAG_SHOWN;
+
+	if ((state->flags & both) != both || call->conversation->draft == NULL)
+		return 0;
+	return state->drafted != 0 ? state->drafted : turns_oldest(&state->turns);
+}
+
+bool fifo_has_timed_draft(const struct fifo_call *call)
+{
+	return (call->state->flags & FLAG_DRAFT) != 0 && call->conversation->draft != NULL &&
+	       call->conversation->draft_until != USEC_NEVER;
+}
+
+/* TURN, 0: all that is open, is answered, or wants no answer. With its turn goes the draft. */
+static void settle_turn(struct fifo_state *state, uint64_t turn)
+{
+	if (turn != 0)
+		turns_answer(&state->turns, turn);
+	else
+		turns_answer_all(&state->turns);
+	if (state->drafted != 0 && !turns_is_open(&state->turns, state->drafted))
+		state->flags &= ~FLAG_DRAFT;
+}
+
+/* When who waits still is told that nobody is there; a draft that goes out by itself is in time. */
+static uint64_t absence_of_rest(const struct fifo_call *call)
+{
+	if (turns_oldest(&call->state->turns) == 0 || fifo_has_timed_draft(call))
+		return 0;
+	return fifo_absence(call);
+}
+
 int fifo_say(struct fifo_call *call, uint64_t turn, const char *text, size_t length)
 {
 	struct fifo_state *state = call->state;
@@ -47,13 +82,13 @@ int fifo_say(struct fifo_call *call, uint64_t turn, const char *text, size_t len
 		return r;
 	call->spoke = true;
 	channel_tell(EVENT_SENT, call->conversation->number, turn, NULL, text, length);
-	if (turn != 0)
-		turns_answer(&state->turns, turn);
-	else
-		turns_answer_all(&state->turns);
+	settle_turn(state, turn);
+	/* Nobody has seen it. */
+	if (state->drafted == 0)
+		state->flags &= ~FLAG_DRAFT;
 	/* Somebody is there. Who knew that nobody was is told again with a new message only. */
-	state->flags &= ~(FLAG_ABSENT | FLAG_DRAFT);
-	state->absent_at = !knows && turns_oldest(&state->turns) != 0 ? fifo_absence(call) : 0;
+	state->flags &= ~FLAG_ABSENT;
+	state->absent_at = knows ? 0 : absence_of_rest(call);
 	return 0;
 }
 
@@ -69,6 +104,7 @@ static int want_no_answer(struct fifo_call *call, const struct order *order, con
 			  size_t length)
 {
 	struct fifo_state *state = call->state;
+	bool timed;
 
 	if (order->turn != 0 && !turns_is_open(&state->turns, order->turn)) {
 		fifo_refuse(call, order->turn, "not-open", line, length);
@@ -76,14 +112,14 @@ static int want_no_answer(struct fifo_call *call, const struct order *order, con
 	}
 	if (turns_oldest(&state->turns) == 0)
 		return done(call, line, length, MARCEL_CONTINUE);
-	if (order->turn != 0)
-		turns_answer(&state->turns, order->turn);
-	else
-		turns_answer_all(&state->turns);
+	timed = fifo_has_timed_draft(call);
+	settle_turn(state, order->turn);
 	if (turns_oldest(&state->turns) == 0) {
 		call->spoke = true;
 		state->flags &= ~(FLAG_ABSENT | FLAG_DRAFT);
 		state->absent_at = 0;
+	} else if (timed && (state->flags & FLAG_ABSENT) == 0) {
+		state->absent_at = absence_of_rest(call);
 	}
 	return done(call, line, length, MARCEL_CONTINUE);
 }
@@ -138,7 +174,7 @@ static bool approves(const struct fifo_call *call, const struct order *order)
 {
 	return order->length == 0 && (call->state->flags & FLAG_DRAFT) != 0 &&
 	       call->conversation->draft != NULL &&
-	       (order->turn == 0 || order->turn == turns_oldest(&call->state->turns));
+	       (order->turn == 0 || order->turn == fifo_drafted(call));
 }
 
 static int say_order(struct fifo_call *call, const struct order *order)

@@ -27,7 +27,9 @@ struct fifo_state {
 	uint64_t answering; /* within a call: the turn that a reply is for; 0: the present one */
 	uint32_t flags;
 	uint32_t spare;
-	uint64_t more[18]; /* zeros, so that a later version has room where a script handed over */
+	uint64_t drafted;  /* the turn that the draft answers, once it is shown; 0 in a state of
+			    * before: the oldest open one */
+	uint64_t more[17]; /* zeros, so that a later version has room where a script handed over */
 };
 static_assert(sizeof(struct fifo_state) == 320, "no padding: it is saved");
 
@@ -47,6 +49,12 @@ void fifo_refuse(const struct fifo_call *call, uint64_t turn, const char *word, 
 
 /* When the client who waits from now on is told that nobody is there; 0: never. */
 usec_t fifo_absence(const struct fifo_call *call);
+
+/* The turn for which the operator sees a draft; 0: he sees none. */
+uint64_t fifo_drafted(const struct fifo_call *call);
+
+/* Whether there is a draft that goes out by itself. */
+bool fifo_has_timed_draft(const struct fifo_call *call);
 
 /* Says LENGTH bytes at TEXT for TURN; 0: for all that are open. Returns 0 or a negative errno:
  * -ENOSPC when there is no room in this turn. */

@@ -53,23 +53,6 @@ static void refused(void *context, enum pad_refusal refusal, const char *text, s
 	fifo_refuse(context, 0, words[refusal], text, length);
 }
 
-/* Whether there is a draft that goes out by itself. */
-static bool has_timed_draft(const struct fifo_call *call)
-{
-	return (call->state->flags & FLAG_DRAFT) != 0 && call->conversation->draft != NULL &&
-	       call->conversation->draft_until != USEC_NEVER;
-}
-
-/* The turn for which the operator sees a draft; 0: he sees none. */
-static uint64_t drafted_turn(const struct fifo_call *call)
-{
-	const uint32_t both = FLAG_DRAFT | FLAG_SHOWN;
-
-	if ((call->state->flags & both) != both || call->conversation->draft == NULL)
-		return 0;
-	return turns_oldest(&call->state->turns);
-}
-
 /* Whether somebody waits for an answer, and doesn't know that nobody is there. */
 static bool is_waited_for(const struct fifo_state *state)
 {
@@ -81,7 +64,7 @@ static void settle(const struct fifo_call *call, bool show)
 {
 	struct marcel_conversation *conversation = call->conversation;
 	uint64_t waiting = turns_oldest(&call->state->turns);
-	uint64_t drafted = drafted_turn(call);
+	uint64_t drafted = fifo_drafted(call);
 	usec_t at = USEC_NEVER;
 
 	if ((call->state->flags & FLAG_MUTE) != 0)
@@ -89,7 +72,7 @@ static void settle(const struct fifo_call *call, bool show)
 
 	if (call->state->absent_at != 0)
 		at = call->state->absent_at;
-	if (has_timed_draft(call) && conversation->draft_until < at)
+	if (fifo_has_timed_draft(call) && conversation->draft_until < at)
 		at = conversation->draft_until;
 	if (has_pad(conversation)) {
 		usec_t unfinished = pad_deadline(conversation->pad);
@@ -158,7 +141,7 @@ static int pass_time(struct fifo_call *call)
 	struct fifo_state *state = call->state;
 	int r = 0;
 
-	if (has_timed_draft(call) && conversation->draft_until <= call->now) {
+	if (fifo_has_timed_draft(call) && conversation->draft_until <= call->now) {
 		r = say_draft(call);
 	} else if (state->absent_at != 0 && state->absent_at <= call->now) {
 		if (settings != NULL && settings->absent_reply[0] != '\0')
@@ -256,10 +239,13 @@ static int fifo_respond(struct marcel_conversation *conversation, const char *me
 	if (conversation->secret)
 		length = MARCEL_WITHHELD;
 	turns_open(&state->turns, conversation->turn);
-	if (state->absent_at == 0 && (state->flags & FLAG_ABSENT) == 0 && !has_timed_draft(&call))
+	if (state->absent_at == 0 && (state->flags & FLAG_ABSENT) == 0 &&
+	    !fifo_has_timed_draft(&call))
 		state->absent_at = fifo_absence(&call);
-	if (fresh)
+	if (fresh) {
 		state->flags |= FLAG_SHOWN;
+		state->drafted = conversation->turn;
+	}
 	/* Whoever is called by the event finds the files as it says. */
 	settle(&call, true);
 	channel_tell(EVENT_MESSAGE, conversation->number, conversation->turn, NULL, message,

@@ -254,20 +254,48 @@ static void test_draft_told(void **state)
 	check_alone();
 }
 
-/* One who answers something else has something better to say. */
+/* It goes with the message that it answers, however that one is settled, and with no other. */
 static void test_draft_dropped(void **state)
 {
 	(void)state;
 	(void)fake_message("LONG a");
 	(void)fake_message("b");
 	expect_draft(1, "a", 0);
-	(void)fake_obey("/done 1\n");
-	assert_int_equal(fake.c.waiting, 2);
-	expect_draft(2, "a", 0);
+	(void)fake_obey("#2 no\n");
+	assert_int_equal(fake.c.waiting, 1);
+	expect_draft(1, "a", 0);
 	(void)fake_message("c");
-	(void)fake_obey("#3 no\n");
-	assert_int_equal(fake.c.waiting, 2);
+	(void)fake_obey("/done 3\n");
+	expect_draft(1, "a", 0);
+	(void)fake_message("d");
+	(void)fake_obey("/done 1\n");
+	assert_int_equal(fake.c.waiting, 4);
 	expect_draft(0, "-", 0);
+	(void)fake_obey("/give script\n");
+	(void)fake_message("LONG e");
+	(void)fake_message("f");
+	(void)fake_obey("#5 no\n");
+	assert_int_equal(fake.c.waiting, 6);
+	expect_draft(0, "-", 0);
+	(void)fake_obey("/give script\n");
+	fake.log[0] = '\0';
+	check_alone();
+}
+
+/* Without the draft that would have gone out in time, the one who waits is told that nobody is
+ * there. */
+static void test_draft_dropped_in_time(void **state)
+{
+	(void)state;
+	(void)fake_message("DRAFT a");
+	(void)fake_message("b");
+	(void)fake_obey("#2 no\n");
+	expect_draft(1, "a 17-1?", SECONDS(40));
+	(void)fake_message("c");
+	(void)fake_obey("/done 1\n");
+	expect_draft(0, "-", 0);
+	(void)fake_pass(SECONDS(31));
+	assert_non_null(strstr(fake.log, "absent #3\n"));
 	(void)fake_obey("/give script\n");
 	fake.log[0] = '\0';
 	check_alone();
@@ -458,6 +486,7 @@ int main(void)
 		TEST(test_draft_restored),
 		TEST(test_draft_told),
 		TEST(test_draft_dropped),
+		TEST(test_draft_dropped_in_time),
 		TEST(test_draft_approved_by_turn),
 		TEST(test_draft_twice),
 		TEST(test_draft_too_long),
