@@ -88,7 +88,8 @@ void ending_begin(struct conversation *c);
 enum end_reason ending_part(struct conversation *c);
 
 /*
- * Records the end and ends the connection, in good order unless BROKEN says otherwise. Returns
- * false if it was frozen meanwhile: then another process goes on with PHASE_LINGER.
+ * Records the end, lets the responder close its part, and ends the connection, in good order unless
+ * BROKEN says otherwise. Returns false if it was frozen meanwhile: then another process goes on
+ * with PHASE_LINGER, and lets the responder close again.
  */
 bool ending_finish(struct conversation *c, enum end_reason broken);

@@ -46,7 +46,7 @@ struct conversation {
 	const struct marcel_responder_ops *responder;
 	void *shared;
 	struct conversation_below below;
-	void *local; /* the responder's own (marcel/responder.h), as are the next four */
+	void *local; /* the responder's own (marcel/responder.h), as are the next two */
 	uint64_t waiting;
 	const char *speaker;
 	uint64_t draft_turn; /* what was told of the responder's draft; 0: there is none */

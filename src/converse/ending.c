@@ -2,6 +2,9 @@
  * The conversation's end: the farewell, the record, and a connection that is closed so that nothing
  * that was sent is lost.
  *
+ * The responder's part is closed when the end is recorded: nobody whom it shows the conversation is
+ * to wait for the client.
+ *
  * The end is recorded before the slot says PHASE_LINGER, whatever the reason: who takes over in
  * between records it again, and nobody leaves it out.
  */

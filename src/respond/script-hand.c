@@ -75,9 +75,10 @@ unsigned hand_descriptors(const struct script *script)
 	for (size_t i = 0; i < script->n_code; i++) {
 		const char *name = script->code[i].responder;
 		const struct marcel_responder_ops *ops = name != NULL ? responder_find(name) : NULL;
+		unsigned n = ops != NULL && ops->descriptors != NULL ? ops->descriptors(NULL) : 0;
 
-		if (ops != NULL && ops->descriptors != NULL && ops->descriptors(NULL) > most)
-			most = ops->descriptors(NULL);
+		if (n > most)
+			most = n;
 	}
 	return most;
 }

@@ -47,8 +47,8 @@ void hand_settle(struct marcel_conversation *conversation);
 bool hand_is_sound(const struct marcel_conversation *conversation);
 bool hand_is_sound_for(const struct marcel_conversation *conversation, const struct script *script);
 
-/* How many descriptors those need to whom SCRIPT hands conversations: the most of one of them, as
- * of one that needs nothing of its settings. Main thread. */
+/* How many descriptors those may need to whom SCRIPT hands conversations: the most of one of them.
+ * Main thread. */
 unsigned hand_descriptors(const struct script *script);
 
 /* What the other responder made of it. */

@@ -200,8 +200,8 @@ struct marcel_conversation {
 			     * it goes on with another responder */
 	const char *give_to; /* out: for MARCEL_GIVE, a responder's name; read after the call.
 			      * in, in close() without a reason: who goes on, if known, else NULL */
-	bool by_operator;    /* out: an operator wants the end that the verdict asks for, which the
-			      * journal says then */
+	bool by_operator;    /* out: an operator wants the end that MARCEL_CLOSE or MARCEL_FAREWELL
+			      * asks for, which the journal says then */
 	const char *draft;   /* in: draft_length bytes that whoever hands the conversation over
 			      * proposes as the next answer; NULL: nothing. To be said by itself at
 			      * draft_until. out, by that one: see draft_turn */
@@ -318,8 +318,9 @@ struct marcel_responder_ops {
 	 */
 	void (*unload)(void *shared);
 
-	/* How many descriptors a conversation may need beside its socket, by what load() made: so
-	 * many are kept free for each. Main thread. May be NULL: none. */
+	/* How many descriptors a conversation may need beside its socket, by what load() made, or
+	 * at most (SHARED is NULL): so many are kept free for each. Main thread. May be NULL: none.
+	 */
 	unsigned (*descriptors)(const void *shared);
 
 	/* Begins a conversation, or goes on with one that another responder had: fills the state.
