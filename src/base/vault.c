@@ -18,7 +18,7 @@ static char note[NOTE_SIZE] = "socket"; /* never written to; an iovec wants it w
 #define MESSAGE_COST  1024
 #define BUFFER_WANTED (4 * 1024 * 1024)
 
-/* More messages than this are put together: peeking goes through all those before each, which took
+/* So many messages are put together: peeking goes through all those before each, which took
  * 140 ms of a restart for 6,000 and takes 18 ms for these. */
 #define MESSAGES_MANY 2048
 

@@ -15,7 +15,7 @@
 #include "base/vault.h"
 
 #define MANY 6000
-#define FEW  3000
+#define FEW  2048
 
 /* A vault_fd_fn: one descriptor stands for all. */
 static int same(void *context, uint32_t slot)
