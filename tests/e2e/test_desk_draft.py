@@ -168,7 +168,12 @@ def test_somebody_else_has_something_better_to_say(scripted, desk):
     desk.press("M-n").wait_input("#2 S>").press("M-p").wait_input(f"#1 S> {HINT}")
     ctl("say", f"--control={scripted.control}", "--turn", "2", "1", "no milk")
     peer.expect("no milk\n")
-    desk.wait("S> no milk").wait_input("#1 S>")
+    desk.wait("S> no milk").wait_input(f"#1 S> {HINT}")
+    peer.send("and sugar\n")
+    desk.wait("C> #3 and sugar")
+    ctl("say", f"--control={scripted.control}", "--turn", "1", "1", "no tea")
+    peer.expect("no tea\n")
+    desk.wait("S> no tea").wait_gone(HINT)
     desk.press("Enter").wait("Send an empty message?").press("n")
 
 

@@ -136,14 +136,17 @@ def test_it_is_no_more(scripted, client, order, said):
 
 
 def test_another_answer_takes_its_place(scripted, client):
-    """Its turn still waits: only this signal says that it has gone."""
+    """It stays when another turn is answered than its own."""
     peer = scripted.connect(b"hello\n")
-    peer.send("STAY tea\nand milk\n")
+    peer.send("STAY tea\nand milk\nand sugar\n")
     assert client.signal("Draft")[2] == 1
     client.call("Say", "tts", 1, 2, "no milk")
     peer.expect("no milk\n")
+    assert client.call("GetConversation", "t", 1)[0]["DraftTurn"] == 1
+    client.call("Say", "tts", 1, 1, "no tea")
+    peer.expect("no tea\n")
     assert client.signal("Draft") == ["Draft", 1, *NONE]
-    assert client.call("GetConversation", "t", 1)[0]["Waiting"] == 1
+    assert client.call("GetConversation", "t", 1)[0]["Waiting"] == 3
 
 
 def test_the_client_leaves(scripted, client):
