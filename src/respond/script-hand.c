@@ -153,6 +153,9 @@ static void take_over(struct marcel_conversation *conversation,
 {
 	struct hand_header *header = hand_header(conversation);
 
+	/* Its turn was answered otherwise, or it is said already. */
+	if (conversation->draft_turn != 0 && seen->draft_turn == 0)
+		script_state_settle_draft(hand_script_state(conversation));
 	if (seen->state_used <= header->room)
 		header->used = (uint32_t)seen->state_used;
 	header->wake_at = seen->wake_at;

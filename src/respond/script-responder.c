@@ -459,16 +459,21 @@ static void script_said(const struct marcel_conversation *conversation, char who
 static void script_close(struct marcel_conversation *conversation)
 {
 	const struct script *script;
+	uint64_t version;
 
 	if (is_blank(conversation) || !hand_is_sound(conversation))
 		return;
-	script = script_of(conversation);
-	if (script == NULL)
+	version = script_state_version(hand_script_state(conversation),
+				       hand_header(conversation)->script_used);
+	/* One that was over when this process found it counts nowhere, and another one may be the
+	 * last that does. */
+	if (version_use(version, &script) < 0)
 		return;
 	if (hand_is_sound_for(conversation, script))
 		hand_end(conversation, script);
 	if (hand_header(conversation)->counted == version_process())
-		version_drop(script->version);
+		version_drop(version);
+	version_drop(version);
 }
 
 static unsigned script_descriptors(const void *shared)

@@ -164,6 +164,10 @@ struct script_draft {
 bool script_state_draft(const struct script *script, const void *state, size_t used,
 			struct script_draft *ret_draft);
 
+/* The draft of the hand under way is said, or not to be said any more: the hand lasts as long as it
+ * takes. */
+void script_state_settle_draft(void *state);
+
 /* The name of the present state ("always" if there are none), for --explain. */
 const char *script_state_name(const struct script *script, const void *state);
 

@@ -225,6 +225,20 @@ bool script_state_draft(const struct script *script, const void *state, size_t u
 	return true;
 }
 
+void script_state_settle_draft(void *state)
+{
+	struct state seen;
+	struct course *course = &seen.below;
+
+	(void)memcpy(&seen, state, sizeof(seen));
+	if (seen.now.how == SUSPENDED_HAND)
+		course = &seen.now;
+	if (course->how != SUSPENDED_HAND)
+		return;
+	course->resume_at = USEC_NEVER;
+	(void)memcpy(state, &seen, sizeof(seen));
+}
+
 const char *script_state_name(const struct script *script, const void *state)
 {
 	struct state seen;

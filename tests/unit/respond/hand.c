@@ -296,6 +296,11 @@ static void test_draft_dropped_in_time(void **state)
 	expect_draft(0, "-", 0);
 	(void)fake_pass(SECONDS(31));
 	assert_non_null(strstr(fake.log, "absent #3\n"));
+	/* Nor does the script say it when its time has come. */
+	fake.log[0] = '\0';
+	(void)fake_pass(SECONDS(60));
+	fake_expect("");
+	assert_int_equal(fake.c.waiting, 3);
 	(void)fake_obey("/give script\n");
 	fake.log[0] = '\0';
 	check_alone();
