@@ -332,7 +332,7 @@ static int fd_of(void *context, uint32_t slot)
 
 int keep_clean(void)
 {
-	if (channel.vault.in < 0 || channel.vault.dead == 0)
+	if (channel.vault.in < 0 || (channel.vault.dead == 0 && !keep_is_due()))
 		return 0;
 	return vault_clean(&channel.vault, fd_of, NULL);
 }
