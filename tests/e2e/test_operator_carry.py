@@ -145,6 +145,22 @@ def fill(manager, channel, number, name):
     return texts
 
 
+def test_the_name_is_gone_meanwhile(held, channel, end, meet):
+    """What was written to DIRECTORY/in before that is passed on all the same."""
+    peer = meet(held)
+    number = newest(channel)
+    for round_ in range(2):
+        end(held)
+        channel.write(f"{number} {round_} to one")
+        channel.write(f"* {round_} to all")
+        os.unlink(channel.fifo())
+        held.start()
+        peer.expect(f"{round_} to one\n{round_} to all\n")
+        wait_until(channel.fifo().exists, "a new FIFO")
+        channel.write(f"{number} {round_} again")
+        peer.expect(f"{round_} again\n")
+
+
 def test_orders_for_a_client_that_does_not_read(held, channel, again, way):
     peer = held.connect(receive_buffer=4096) if way[1] == "tcp" else held.connect_unix()
     number = newest(channel)

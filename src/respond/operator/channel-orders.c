@@ -441,9 +441,11 @@ void orders_open(void)
 	/* Killed before it had its name. */
 	if (channel.in >= 0 && fifo_is(channel.dir, NAME_NEW_IN, channel.in))
 		(void)renameat2(channel.dir, NAME_NEW_IN, channel.dir, NAME_IN, RENAME_NOREPLACE);
+	/* What is unread there goes first, whatever has become of its name: that is seen to by the
+	 * thread, which has no lock and can pass it on. */
 	if (channel.in >= 0) {
-		/* What is unread there goes first, whatever has become of its name. */
-		orders_look();
+		if (!fifo_is(channel.dir, NAME_IN, channel.in))
+			orders.renew_at = clock_now();
 		return;
 	}
 	r = open_in();
