@@ -206,9 +206,9 @@ void channel_tell(enum channel_event event, uint64_t conversation, uint64_t turn
 	lock_drop(&events.lock);
 }
 
-void channel_listen(const struct channel_ear *who)
+void channel_listen(const struct channel_ear *listener)
 {
-	ear = who != NULL ? *who : (struct channel_ear){.refused = NULL};
+	ear = listener != NULL ? *listener : (struct channel_ear){.refused = NULL};
 }
 
 void channel_obeyed(void)

@@ -64,9 +64,9 @@ struct channel_ear {
 	void *context;
 };
 
-/* EAR is told from now on; copied; NULL: nobody is. Main thread, before channel_open() or after
- * channel_close(). */
-void channel_listen(const struct channel_ear *ear);
+/* LISTENER is told from now on; copied; NULL: nobody is. Main thread, before channel_open() or
+ * after channel_close(). */
+void channel_listen(const struct channel_ear *listener);
 
 /* Whether there are files for operators, which are no other process's as long as the channel is
  * open. Main thread, after channel_open(); a channel that did not open yet has none. */
