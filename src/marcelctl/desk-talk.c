@@ -44,10 +44,11 @@ char *desk_talk_draft_note(const struct desk_talk *talk)
 	int n;
 
 	if (talk->draft_until != 0)
-		n = asprintf(&text, _("draft: %s (goes out at %s)"), talk->draft,
-			     moment_ahead(when, talk->draft_until));
+		n = asprintf(&text, _("draft for #%" PRIu64 ": %s (goes out at %s)"),
+			     talk->draft_noted, talk->draft, moment_ahead(when, talk->draft_until));
 	else
-		n = asprintf(&text, _("draft: %s"), talk->draft);
+		n = asprintf(&text, _("draft for #%" PRIu64 ": %s"), talk->draft_noted,
+			     talk->draft);
 	return n < 0 ? NULL : text;
 }
 

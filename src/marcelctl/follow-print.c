@@ -43,7 +43,7 @@ static void print_draft(const struct link_event *event)
 {
 	char clock[MOMENT_SIZE];
 
-	(void)fputs(_("-- draft: "), stdout);
+	(void)printf(_("-- draft for #%" PRIu64 ": "), event->turn);
 	said_put(event->text);
 	if (event->until != 0)
 		(void)printf(_(" (goes out at %s)"), moment_ahead(clock, event->until));

@@ -75,13 +75,13 @@ def clock(until):
 
 
 def notes(desk):
-    return desk.text().count("-- draft: ")
+    return desk.text().count("-- draft for #1: ")
 
 
 def test_its_time_is_shown(scripted, desk):
     peer, at = ask(scripted, "DRAFT tea")
     # The note may take two rows.
-    desk.wait("-- draft: about tea (goes out", f"{at})", f"#1 S> {HINT}; it goes out at {at}")
+    desk.wait("-- draft for #1: about tea (goes out", f"{at})", f"#1 S> {HINT}; it goes out at {at}")
     desk.press("Enter").wait("Send the draft? (y/n)").press("n").wait(HINT)
     desk.press("Enter").wait("Send the draft? (y/n)").press("y")
     peer.expect("about tea\nback\n")
@@ -91,7 +91,7 @@ def test_its_time_is_shown(scripted, desk):
 
 def test_it_is_edited(scripted, desk):
     peer, _ = ask(scripted, "STAY tea")
-    desk.wait("-- draft: about tea").wait_input(f"#1 S> {HINT}").press("M-e")
+    desk.wait("-- draft for #1: about tea").wait_input(f"#1 S> {HINT}").press("M-e")
     desk.wait_input("#1 S> about tea").type(" and milk").press("Enter")
     peer.expect("about tea and milk\n")
     desk.wait("0 waiting").wait_gone(HINT)
@@ -107,7 +107,7 @@ def test_who_comes_later_needs_no_file(scripted, open_desk):
     (scripted.runtime / "operator/events").unlink()
     (scripted.runtime / "operator/conversations/1/out").unlink()
     desk = open_desk()
-    desk.wait("-- draft: about tea (goes out", f"{HINT}; it goes out at {at}")
+    desk.wait("-- draft for #1: about tea (goes out", f"{HINT}; it goes out at {at}")
     desk.press("Enter").wait("Send the draft?").press("Enter")
     peer.expect("about tea\nback\n")
     assert notes(desk) == 1
@@ -226,7 +226,7 @@ def test_plain(scripted):
 
         try:
             peer, _ = ask(scripted, "STAY tea")
-            read_until("-- draft: about tea\nS> ")
+            read_until("-- draft for #1: about tea\nS> ")
             plain.stdin.write(b"\n")
             plain.stdin.flush()
             peer.expect("about tea\n").send("more\n")
@@ -241,11 +241,12 @@ def test_plain(scripted):
 def test_it_speaks_french(scripted, open_desk, french):  # noqa: F811
     _, at = ask(scripted, "DRAFT tea")
     desk = open_desk(env={"TZ": "UTC", **french})
-    desk.wait("-- brouillon\u00a0: about tea (part à", f"Alt-e le reprend\u00a0; il part à {at}")
+    # The note may take two rows.
+    desk.wait("-- brouillon pour #1\u00a0: about tea", f"Alt-e le reprend\u00a0; il part à {at}")
 
 
 def test_a_screen_without_much_room(scripted, open_desk):
     _, at = ask(scripted, "DRAFT tea")
     desk = open_desk(columns=40)
-    desk.wait("draft: about tea", at)
+    desk.wait("draft for #1: about tea", at)
     assert Path(f"/proc/{desk.pid()}").exists()

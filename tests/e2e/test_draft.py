@@ -277,7 +277,7 @@ def test_follow(scripted, client):
         follow.expect("S> hello", "C> x", "S> ? x")
         peer.send("DRAFT tea\n")
         until = client.signal("Draft")[4]
-        draft = f"-- draft: about tea (goes out at {clock(until)})"
+        draft = f"-- draft for #2: about tea (goes out at {clock(until)})"
         follow.expect("C> DRAFT tea", "-- answers now: fifo", draft)
         # One who comes later; and both see another process go on.
         with Running("follow", "--control", scripted.control, "1", env=UTC) as later:
@@ -291,12 +291,12 @@ def test_follow(scripted, client):
             peer.expect("about tea\nback\n").send("STAY milk\n")
             for one in (follow, later):
                 lines = [one.lines.next()]
-                while lines[-1] != "-- draft: about milk":
+                while lines[-1] != "-- draft for #3: about milk":
                     lines.append(one.lines.next())
                 # That who answers has been told anew may be seen or not, but no draft is.
                 assert [line for line in lines if "now: fifo" not in line] == [
                     "S> about tea", "S> back", "-- answers now: script", "C> STAY milk",
-                    "-- draft: about milk"]
+                    "-- draft for #3: about milk"]
 
 
 def test_follow_json(scripted, client):

@@ -221,7 +221,7 @@ static void drafts_come_and_go(void **state)
 	assert_int_equal(talk->count, 0);
 	tell_draft(&model, 1, "oui", NOW + 5);
 	assert_true(desk_talk_offers_draft(talk));
-	(void)snprintf(wanted, sizeof(wanted), "draft: oui (goes out at %s)",
+	(void)snprintf(wanted, sizeof(wanted), "draft for #1: oui (goes out at %s)",
 		       moment_ahead(clock, NOW + 5));
 	assert_string_equal(talk->lines[0].text, wanted);
 	/* The same again, from another marceld. */
@@ -230,7 +230,7 @@ static void drafts_come_and_go(void **state)
 	assert_int_equal(talk->draft_until, NOW + 6);
 	tell_draft(&model, 1, "non", 0);
 	assert_int_equal(talk->count, 2);
-	assert_string_equal(talk->lines[1].text, "draft: non");
+	assert_string_equal(talk->lines[1].text, "draft for #1: non");
 	tell_draft(&model, 0, "", 0);
 	assert_false(desk_talk_offers_draft(talk));
 	assert_int_equal(talk->draft_turn, 0);
@@ -277,7 +277,7 @@ static void a_draft_is_edited(void **state)
 	(void)state;
 	assert_false(desk_talk_edit_draft(talk));
 	tell_draft(&model, 1, "a\\\\b\\x07", 0);
-	assert_string_equal(talk->lines[0].text, "draft: a\\\\b\\x07");
+	assert_string_equal(talk->lines[0].text, "draft for #1: a\\\\b\\x07");
 	assert_true(desk_talk_edit_draft(talk));
 	assert_string_equal(desk_edit_text(&talk->input), "a\\b");
 	assert_false(desk_talk_edit_draft(talk));
