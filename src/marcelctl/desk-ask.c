@@ -37,6 +37,7 @@ void desk_act_ask(struct desk *desk, enum desk_question question)
 	}
 	desk->question = question;
 	desk->asked_draft = offered_turn(talk);
+	desk->asked_nth = talk != NULL ? talk->draft_nth : 0;
 	desk_edit_clear(&desk->answer);
 	if (question == ASK_GIVE) {
 		const char *heir = heir_of(desk, talk);
@@ -48,14 +49,21 @@ void desk_act_ask(struct desk *desk, enum desk_question question)
 
 void desk_act_ask_again(struct desk *desk)
 {
-	const uint64_t offered = offered_turn(desk_open_talk(desk));
+	const struct desk_talk *talk = desk_open_talk(desk);
+	const uint64_t offered = offered_turn(talk);
 
-	if (desk->question != ASK_EMPTY || offered == desk->asked_draft)
+	if (desk->question != ASK_EMPTY)
+		return;
+	/* The same turn may have another draft by now. */
+	if (offered == desk->asked_draft && (offered == 0 || talk->draft_nth == desk->asked_nth))
 		return;
 	desk_act_cancel(desk);
-	desk_say(desk, "%s",
-		 offered == 0 ? _("the draft is gone; nothing was sent")
-			      : _("there is a draft now; nothing was sent"));
+	if (offered == 0)
+		desk_say(desk, "%s", _("the draft is gone; nothing was sent"));
+	else if (desk->asked_draft == 0)
+		desk_say(desk, "%s", _("there is a draft now; nothing was sent"));
+	else
+		desk_say(desk, "%s", _("there is another draft now; nothing was sent"));
 }
 
 void desk_act_cancel(struct desk *desk)

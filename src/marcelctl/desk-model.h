@@ -67,6 +67,7 @@ struct desk_talk {
 	uint64_t draft_turn;  /* of which there is a draft of an answer; 0: there is none */
 	char *draft;          /* escaped; the last one, if there is none any more, or NULL */
 	uint64_t draft_noted; /* the turn with which the dialogue has it */
+	uint64_t draft_nth;   /* how many there have been, this one included */
 	uint64_t
 		draft_until; /* when it goes out by itself, CLOCK_REALTIME microseconds; 0: never */
 	bool draft_known;    /* that there is one, or none, of this connection */

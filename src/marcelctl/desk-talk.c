@@ -85,6 +85,7 @@ void desk_talk_set_draft(struct desk_talk *talk, uint64_t now, const struct link
 		free(talk->draft);
 		talk->draft = draft;
 		talk->draft_noted = event->turn;
+		talk->draft_nth++;
 		talk->draft_until = event->until;
 		note_draft(talk, now);
 	}

@@ -47,6 +47,7 @@ struct desk {
 	enum desk_focus focus;
 	enum desk_question question;
 	uint64_t asked_draft;    /* ASK_EMPTY: the turn of the draft that is meant; 0: none is */
+	uint64_t asked_nth;      /* which draft of its talk that is; see draft_nth */
 	struct desk_edit answer; /* to the question */
 	char *heir;              /* to whom to give if the question is answered by yes; or NULL */
 	char *wanted;            /* what was searched last; NULL: nothing */

@@ -12,7 +12,7 @@ from client_tools import environment, french  # noqa: F401 (a fixture)
 from daemon_tools import wait_until
 from dbus_tools import Connection
 from desk_tools import Desk, needs_tmux
-from marcelctl_tools import ctl
+from marcelctl_tools import ctl, fake  # noqa: F401 (a fixture)
 from script_tools import MARCELCTL
 
 pytestmark = needs_tmux
@@ -149,6 +149,21 @@ def test_a_draft_comes_while_an_empty_line_is_asked_about(scripted, desk):
     peer.send("DRAFT milk\n")
     desk.wait("there is a draft now; nothing was sent", f"#2 S> {HINT}")
     assert not peer.has_data()
+
+
+def test_another_draft_comes_while_the_first_is_asked_about(fake):  # noqa: F811
+    fake("open 1 127.0.0.1:5 tcp fifo", "said 1 hello")
+    with Desk(fake.path) as desk:
+        desk.wait_input("#1 S>")
+        fake("draft 1 1 about tea")
+        desk.wait(HINT).press("Enter").wait("Send the draft?")
+        # Told anew it is the same.
+        fake("draft 1 1 about tea", "open 2 127.0.0.1:6 tcp fifo")
+        desk.wait("Conversations: 2", "Send the draft?")
+        fake("draft 1 1 about milk")
+        desk.wait("there is another draft now; nothing was sent").wait_input(f"#1 S> {HINT}")
+        desk.press("Enter").wait("Send the draft?").press("y")
+        fake.wait_call("Say 1 1 ")
 
 
 def test_it_is_given_back(scripted, desk):

@@ -12,6 +12,7 @@
  *	                                 has the conversation, and else gets it back
  *	held N TURN                      what waits there (0: nothing), without anything being said
  *	switch N RESPONDER
+ *	draft N TURN TEXT                of the answer to TURN, which never goes out by itself
  *	refused N TURN TEXT
  *	close N REASON
  *	lost COUNT
@@ -128,6 +129,10 @@ static bool obey_about(const char *order, struct conversation *c, char *rest)
 		fake_set_responder(c, word(&rest));
 	} else if (strcmp(order, "close") == 0) {
 		fake_end(c, word(&rest));
+	} else if (strcmp(order, "draft") == 0) {
+		const uint64_t turn = number(&rest);
+
+		fake_emit("Draft", "ttst", c->number, turn, rest != NULL ? rest : "", UINT64_C(0));
 	} else if (strcmp(order, "refused") == 0) {
 		const uint64_t turn = number(&rest);
 
