@@ -59,7 +59,7 @@ void desk_act_ask_again(struct desk *desk)
 		return;
 	desk_act_cancel(desk);
 	if (offered == 0)
-		desk_say(desk, "%s", _("the draft is gone; nothing was sent"));
+		desk_say(desk, "%s", _("the draft has gone out or was dropped; you sent nothing"));
 	else if (desk->asked_draft == 0)
 		desk_say(desk, "%s", _("there is a draft now; nothing was sent"));
 	else
