@@ -136,7 +136,7 @@ static const char *hint_of(const struct desk_talk *talk, char *buffer, size_t si
 		return "";
 	if (talk->draft_until == 0)
 		return _("Enter sends the draft, Alt-e edits it");
-	(void)snprintf(buffer, size, _("Enter sends the draft, Alt-e edits it; it goes out at %s"),
+	(void)snprintf(buffer, size, _("Enter sends the draft, Alt-e edits it; it goes out %s"),
 		       moment_ahead(when, talk->draft_until));
 	return buffer;
 }

@@ -44,7 +44,7 @@ char *desk_talk_draft_note(const struct desk_talk *talk)
 	int n;
 
 	if (talk->draft_until != 0)
-		n = asprintf(&text, _("draft for #%" PRIu64 ": %s (goes out at %s)"),
+		n = asprintf(&text, _("draft for #%" PRIu64 ": %s (goes out %s)"),
 			     talk->draft_noted, talk->draft, moment_ahead(when, talk->draft_until));
 	else
 		n = asprintf(&text, _("draft for #%" PRIu64 ": %s"), talk->draft_noted,

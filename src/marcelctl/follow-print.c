@@ -46,7 +46,7 @@ static void print_draft(const struct link_event *event)
 	(void)printf(_("-- draft for #%" PRIu64 ": "), event->turn);
 	said_put(event->text);
 	if (event->until != 0)
-		(void)printf(_(" (goes out at %s)"), moment_ahead(clock, event->until));
+		(void)printf(_(" (goes out %s)"), moment_ahead(clock, event->until));
 }
 
 /* TEXT is what was refused behind the word for why (marcel-operator(7)); before both may be the

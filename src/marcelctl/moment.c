@@ -2,9 +2,11 @@
 #include "marcelctl/moment.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/i18n.h"
 #include "base/text.h"
 
 const char *moment_date(char buffer[MOMENT_SIZE], uint64_t time)
@@ -32,9 +34,18 @@ const char *moment_clock(char buffer[MOMENT_SIZE], uint64_t time)
 const char *moment_ahead(char buffer[MOMENT_SIZE], uint64_t time)
 {
 	const usec_t day = (usec_t)24 * 3600 * USEC_PER_SEC;
+	char date[MOMENT_SIZE];
+	char *clock;
 
-	return time > clock_realtime() + day ? moment_date(buffer, time)
-					     : moment_clock(buffer, time);
+	(void)moment_date(date, time);
+	clock = strchr(date, ' ');
+	if (clock == NULL || time <= clock_realtime() + day) {
+		(void)snprintf(buffer, MOMENT_SIZE, _("at %s"), clock == NULL ? date : clock + 1);
+		return buffer;
+	}
+	*clock++ = '\0';
+	(void)snprintf(buffer, MOMENT_SIZE, _("on %s at %s"), date, clock);
+	return buffer;
 }
 
 const char *moment_age(char buffer[MOMENT_SIZE], uint64_t time)

@@ -66,7 +66,7 @@ static void print_draft(const struct properties *p)
 	said_put(properties_text(p, "Draft"));
 	(void)putchar('\n');
 	if (until != 0)
-		(void)printf(_("  goes out  at %s\n"), moment_ahead(date, until));
+		(void)printf(_("  goes out  %s\n"), moment_ahead(date, until));
 }
 
 static void print_facts(const struct properties *p)

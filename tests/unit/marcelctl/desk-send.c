@@ -221,7 +221,7 @@ static void drafts_come_and_go(void **state)
 	assert_int_equal(talk->count, 0);
 	tell_draft(&model, 1, "oui", NOW + 5);
 	assert_true(desk_talk_offers_draft(talk));
-	(void)snprintf(wanted, sizeof(wanted), "draft for #1: oui (goes out at %s)",
+	(void)snprintf(wanted, sizeof(wanted), "draft for #1: oui (goes out %s)",
 		       moment_ahead(clock, NOW + 5));
 	assert_string_equal(talk->lines[0].text, wanted);
 	/* The same again, from another marceld. */
