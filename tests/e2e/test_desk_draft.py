@@ -12,31 +12,13 @@ from client_tools import environment, french  # noqa: F401 (a fixture)
 from daemon_tools import wait_until
 from dbus_tools import Connection
 from desk_tools import Desk, needs_tmux
+from draft_tools import clock, scripted_fixture  # noqa: F401 (a fixture)
 from marcelctl_tools import ctl, fake  # noqa: F401 (a fixture)
 from script_tools import MARCELCTL
 
 pytestmark = needs_tmux
 
-SCRIPT = """marcel-script 1
-frame line lf
-end none
-on connect              say "hello"
-always
-    on "DRAFT {x}"      hand fifo draft "about ${x}" for 1h; say "back"
-    on "STAY {x}"       hand fifo draft "about ${x}" stay; say "back"
-    on "SOON {x}"       hand fifo draft "about ${x}" for 4s; say "back"
-    otherwise           say "? ${message}"
-"""
 HINT = "Enter sends the draft, Alt-e edits it"
-
-
-@pytest.fixture(name="scripted")
-def scripted_fixture(manager, tmp_path):
-    (tmp_path / "test.script").write_text(SCRIPT)
-    manager.config = (f"[dialogue]\nresponder = script\n[script]\nfile = {tmp_path}/test.script\n"
-                      "[fifo]\nabsent_after = infinity\n")
-    manager.start()
-    return manager
 
 
 @pytest.fixture(name="open_desk")
@@ -68,10 +50,6 @@ def ask(scripted, text):
     peer.send(f"{text}\n")
     wait_until(lambda: details(scripted)["DraftTurn"] == 1, "the draft")
     return peer, clock(details(scripted)["DraftUntil"])
-
-
-def clock(until):
-    return time.strftime("%H:%M:%S", time.gmtime(until // 1000000))
 
 
 def notes(desk):
@@ -114,14 +92,14 @@ def test_who_comes_later_needs_no_file(scripted, open_desk):
 
 
 def test_it_goes_out_by_itself(scripted, desk):
-    peer, at = ask(scripted, "SOON tea")
+    peer, at = ask(scripted, "MOMENT tea")
     desk.wait(f"{HINT}; it goes out at {at}")
     peer.expect("about tea\nback\n")
     desk.wait("S> about tea", "0 waiting", "^T takes this conversation").wait_gone(HINT)
 
 
 def test_it_goes_out_while_it_is_asked_about(scripted, desk):
-    peer, _ = ask(scripted, "SOON tea")
+    peer, _ = ask(scripted, "MOMENT tea")
     desk.wait(HINT).press("Enter").wait("Send the draft? (y/n)")
     peer.expect("about tea\nback\n")
     desk.wait("the draft has gone out or was dropped; you sent nothing").wait_gone("Send the draft?")
@@ -130,7 +108,7 @@ def test_it_goes_out_while_it_is_asked_about(scripted, desk):
 
 
 def test_it_goes_out_while_it_is_edited(scripted, desk):
-    peer, _ = ask(scripted, "SOON tea")
+    peer, _ = ask(scripted, "MOMENT tea")
     desk.wait(HINT).press("M-e").wait_input("#1 S> about tea")
     peer.expect("about tea\nback\n")
     desk.wait_input("#1 is answered: about tea").press("Enter").wait("script answers here")

@@ -10,30 +10,12 @@ import pytest
 
 from daemon_tools import repeat, wait_until
 from dbus_tools import Connection, Failure
+from draft_tools import clock, scripted_fixture  # noqa: F401 (a fixture)
 from marcelctl_tools import UTC, Running, call
 from operator_tools import Channel
 
-SCRIPT = """marcel-script 1
-frame line lf
-end none
-on connect              say "hello"
-always
-    on "DRAFT {x}"      hand fifo draft "about ${x}" for 1h; say "back"
-    on "STAY {x}"       hand fifo draft "about ${x}" stay; say "back"
-    on "SOON {x}"       hand fifo draft "about ${x}" for 300ms; say "back"
-    otherwise           say "? ${message}"
-"""
 NONE = (0, "", 0)
 HOUR = 3600
-
-
-@pytest.fixture(name="scripted")
-def scripted_fixture(manager, tmp_path):
-    (tmp_path / "test.script").write_text(SCRIPT)
-    manager.config = (f"[dialogue]\nresponder = script\n[script]\nfile = {tmp_path}/test.script\n"
-                      "[fifo]\nabsent_after = infinity\n")
-    manager.start()
-    return manager
 
 
 @pytest.fixture(name="connect")
@@ -65,10 +47,6 @@ def open_draft(client, number=1):
 
 def in_an_hour(until):
     return abs(until / 1e6 - time.time() - HOUR) < 60
-
-
-def clock(until, form="%H:%M:%S"):
-    return time.strftime(form, time.gmtime(until // 1000000))
 
 
 def info(scripted, number=1):
