@@ -121,8 +121,8 @@ static void make_prompt(const struct desk *desk, const struct desk_talk *talk, c
 		(void)snprintf(prompt, size, "S> ");
 }
 
-/* In the place of what could be typed. */
-static const char *hint_of(const struct desk_talk *talk, char *buffer, size_t size)
+/* In the place of what could be typed, where there is ROOM for so many columns. */
+static const char *hint_of(const struct desk_talk *talk, int room, char *buffer, size_t size)
 {
 	char when[MOMENT_SIZE];
 
@@ -136,8 +136,14 @@ static const char *hint_of(const struct desk_talk *talk, char *buffer, size_t si
 		return "";
 	if (talk->draft_until == 0)
 		return _("Enter sends the draft, Alt-e edits it");
-	(void)snprintf(buffer, size, _("Enter sends the draft, Alt-e edits it; it goes out %s"),
-		       moment_ahead(when, talk->draft_until));
+	/* What may be cut is what F1 tells, too. */
+	(void)moment_ahead(when, talk->draft_until);
+	(void)snprintf(buffer, size, _("goes out %s"), when);
+	if ((int)desk_columns(buffer, strlen(buffer)) > room)
+		(void)snprintf(buffer, size, "%s", when);
+	else
+		(void)snprintf(buffer, size,
+			       _("goes out %s; Enter sends the draft, Alt-e edits it"), when);
 	return buffer;
 }
 
@@ -167,7 +173,7 @@ static void draw_input(const struct desk *desk, const struct desk_talk *talk, in
 	*ret_x = x + (int)cursor;
 	if (edit->length == 0 && !asks) {
 		desk_view_look(LOOK_NOTE);
-		(void)desk_view_string(y, x, COLS - x, hint_of(talk, hint, sizeof(hint)));
+		(void)desk_view_string(y, x, COLS - x, hint_of(talk, COLS - x, hint, sizeof(hint)));
 		desk_view_look(LOOK_PLAIN);
 	}
 	/* Line ends are shown; they come from pasting. */

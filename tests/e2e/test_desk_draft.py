@@ -4,7 +4,6 @@ they go out by themselves; and one that has gone out is not offered any more."""
 import os
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -59,7 +58,7 @@ def notes(desk):
 def test_its_time_is_shown(scripted, desk):
     peer, at = ask(scripted, "DRAFT tea")
     # The note may take two rows.
-    desk.wait("-- draft for #1: about tea (goes out", f"{at})", f"#1 S> {HINT}; it goes out at {at}")
+    desk.wait("-- draft for #1: about tea (goes out", f"{at})", f"#1 S> goes out at {at}; {HINT}")
     desk.press("Enter").wait("Send the draft? (y/n)").press("n").wait(HINT)
     desk.press("Enter").wait("Send the draft? (y/n)").press("y")
     peer.expect("about tea\nback\n")
@@ -85,7 +84,7 @@ def test_who_comes_later_needs_no_file(scripted, open_desk):
     (scripted.runtime / "operator/events").unlink()
     (scripted.runtime / "operator/conversations/1/out").unlink()
     desk = open_desk()
-    desk.wait("-- draft for #1: about tea (goes out", f"{HINT}; it goes out at {at}")
+    desk.wait("-- draft for #1: about tea (goes out", f"goes out at {at}; {HINT}")
     desk.press("Enter").wait("Send the draft?").press("Enter")
     peer.expect("about tea\nback\n")
     assert notes(desk) == 1
@@ -93,7 +92,7 @@ def test_who_comes_later_needs_no_file(scripted, open_desk):
 
 def test_it_goes_out_by_itself(scripted, desk):
     peer, at = ask(scripted, "MOMENT tea")
-    desk.wait(f"{HINT}; it goes out at {at}")
+    desk.wait(f"goes out at {at}; {HINT}")
     peer.expect("about tea\nback\n")
     desk.wait("S> about tea", "0 waiting", "^T takes this conversation").wait_gone(HINT)
 
@@ -125,7 +124,7 @@ def test_a_draft_comes_while_an_empty_line_is_asked_about(scripted, desk):
     desk.press("C-t").wait_title("you answer").press("Enter").wait("Send an empty message?")
     ctl("give", f"--control={scripted.control}", "1")
     peer.send("DRAFT milk\n")
-    desk.wait("there is a draft now; nothing was sent", f"#2 S> {HINT}")
+    desk.wait("there is a draft now; nothing was sent", "#2 S> goes out at ", HINT)
     assert not peer.has_data()
 
 
@@ -178,7 +177,7 @@ def test_marceld_is_gone_and_returns(scripted, desk, way):
     scripted.end(*({"kill": (9,)}.get(way, ())))
     desk.wait("marceld is gone, reconnecting")
     scripted.start()
-    desk.wait("connected to marceld", f"#1 S> {HINT}; it goes out at ")
+    desk.wait("connected to marceld", "#1 S> goes out at ", HINT)
     assert notes(desk) == 1
     desk.press("Enter").wait("Send the draft?").press("y")
     peer.expect("about tea\nback\n")
@@ -235,11 +234,25 @@ def test_it_speaks_french(scripted, open_desk, french):  # noqa: F811
     _, at = ask(scripted, "DRAFT tea")
     desk = open_desk(env={"TZ": "UTC", **french})
     # The note may take two rows.
-    desk.wait("-- brouillon pour #1\u00a0: about tea", f"Alt-e le reprend\u00a0; il part à {at}")
+    desk.wait("-- brouillon pour #1\u00a0: about tea")
+    desk.wait_input(f"#1 S> part à {at}\u00a0; Entrée envoie le brouillon, Alt-e le reprend")
 
 
-def test_a_screen_without_much_room(scripted, open_desk):
-    _, at = ask(scripted, "DRAFT tea")
-    desk = open_desk(columns=40)
-    desk.wait("draft for #1: about tea", at)
-    assert Path(f"/proc/{desk.pid()}").exists()
+@pytest.mark.parametrize("language", ["english", "french"])
+@pytest.mark.parametrize("size", [(40, 10), (80, 24)])
+@pytest.mark.parametrize("text", ["DRAFT tea", "LATER tea"])
+def test_its_time_is_always_seen(scripted, open_desk, request, language, size, text):
+    """Whatever else has no room, and also behind a turn of several digits."""
+    peer = scripted.connect(b"hello\n")
+    for _ in range(11):
+        peer.send("x\n").expect("? x\n")
+    peer.send(f"{text}\n")
+    wait_until(lambda: details(scripted)["DraftTurn"] == 12, "the draft")
+    until = details(scripted)["DraftUntil"]
+    words = {"english": ("on ", "at "), "french": ("le ", "à ")}[language]
+    wanted = words[1] + clock(until)
+    if text.startswith("LATER"):
+        wanted = words[0] + clock(until, "%Y-%m-%d ") + wanted
+    env = request.getfixturevalue("french") if language == "french" else {}
+    desk = open_desk(columns=size[0], rows=size[1], env={"TZ": "UTC", **env})
+    desk.wait_until(lambda: desk.input().startswith("#12 S> ") and wanted in desk.input(), wanted)

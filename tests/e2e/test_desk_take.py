@@ -52,7 +52,8 @@ def test_drafts(scripted):
     desk = scripted.desk()
     desk.wait_title("script answers")
     peer.send("draft one\n")
-    desk.wait("-- draft for #1: about draft one", "#1 S> Enter sends the draft, Alt-e edits it")
+    desk.wait("-- draft for #1: about draft one", "#1 S> goes out at ",
+              "; Enter sends the draft, Alt-e edits it")
     desk.press("Enter").wait("Send the draft?").press("Enter")
     peer.expect("about draft one\n").send("draft two\n")
     desk.wait("-- draft for #2: about draft two").press("M-e").wait_input("#2 S> about draft two")
