@@ -3,12 +3,12 @@ the draft goes out by itself.
 
     peer.send("DRAFT tea\\n")      # "about tea", in an hour, which is never in a test
     peer.send("LATER tea\\n")      # in two days
-    peer.send("STAY tea\\n")       # never
-    peer.send("LINES tea\\n")      # never; two lines
+    peer.send("LINES tea\\n")      # in an hour; it has two lines
+    peer.send("STAY tea\\n")       # never, and the operator stays
     peer.send("MOMENT tea\\n")     # in some seconds: time enough for a program, not for a person
     peer.send("SOON tea\\n")       # at once, nearly: nothing is done before it
 
-When it has gone out, or is dropped, the script is "back".
+But for STAY, the script is "back" when it has gone out or is dropped.
 """
 
 import time
@@ -23,7 +23,7 @@ always
     on "DRAFT {x}"      hand fifo draft "about ${x}" for 1h; say "back"
     on "LATER {x}"      hand fifo draft "about ${x}" for 2d; say "back"
     on "STAY {x}"       hand fifo draft "about ${x}" stay; say "back"
-    on "LINES {x}"      hand fifo draft "about ${x}\\nand more" stay; say "back"
+    on "LINES {x}"      hand fifo draft "about ${x}\\nand more" for 1h; say "back"
     on "MOMENT {x}"     hand fifo draft "about ${x}" for 3s; say "back"
     on "SOON {x}"       hand fifo draft "about ${x}" for 300ms; say "back"
     otherwise           say "? ${message}"

@@ -3,6 +3,7 @@ later, with the time at which it goes out by itself; and as marcelctl shows it."
 
 import json
 import re
+import signal
 import threading
 import time
 
@@ -127,13 +128,35 @@ def test_another_answer_takes_its_place(scripted, client):
     assert client.call("GetConversation", "t", 1)[0]["Waiting"] == 3
 
 
-def test_the_client_leaves(scripted, client):
+def test_the_operator_closes(scripted, client):
     peer = scripted.connect(b"hello\n")
     peer.send("DRAFT tea\n")
     assert client.signal("Draft")[2] == 1
     client.call("Close", "t", 1)
     assert client.signal("Draft") == ["Draft", 1, *NONE]
-    peer.close()
+    peer.expect_end(b"fin\n")
+
+
+def test_the_client_leaves(scripted, client):
+    peer = scripted.connect(b"hello\n")
+    peer.send("DRAFT tea\n")
+    assert client.signal("Draft")[2] == 1
+    peer.reset()
+    assert client.signal("Closed")[1:] == [1, "reset"]
+    for method, types, *arguments in (("Say", "tts", 1, 1, ""), ("GetConversation", "t", 1)):
+        with pytest.raises(Failure):
+            client.call(method, types, *arguments)
+
+
+def test_the_client_says_no_more(scripted, client):
+    """It reads still, and so it gets its answer."""
+    peer = scripted.connect(b"hello\n")
+    peer.send("DRAFT tea\n")
+    told = client.signal("Draft")[2:]
+    peer.half_close()
+    assert open_draft(client) == tuple(told)
+    client.call("Say", "tts", 1, 1, "")
+    peer.expect_end(b"about tea\nback\n")
 
 
 def test_info(scripted, client):
@@ -183,9 +206,13 @@ def test_another_process_goes_on(scripted, client, connect, way):
 def test_a_process_that_comes_too_late(scripted, client, connect):
     """What should have gone out while no process ran goes out at once."""
     peer = scripted.connect(b"hello\n")
-    peer.send("SOON tea\n")
-    assert client.signal("Draft")[2] == 1
-    scripted.kill()
+    peer.send("MOMENT tea\n")
+    *draft, until = client.signal("Draft")
+    assert draft == ["Draft", 1, 1, "about tea"]
+    scripted.end(signal.SIGKILL)
+    wait_until(lambda: time.time() > until / 1e6 + 0.1, "the draft's moment")
+    assert not peer.has_data(), "it had gone out before the process ended"
+    scripted.start()
     peer.expect("about tea\nback\n")
     later = connect()
     wait_until(lambda: open_draft(later) == NONE, "no draft")
