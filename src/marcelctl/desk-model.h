@@ -68,9 +68,8 @@ struct desk_talk {
 	char *draft;          /* escaped; the last one, if there is none any more, or NULL */
 	uint64_t draft_noted; /* the turn with which the dialogue has it */
 	uint64_t draft_nth;   /* how many there have been, this one included */
-	uint64_t
-		draft_until; /* when it goes out by itself, CLOCK_REALTIME microseconds; 0: never */
-	bool draft_known;    /* that there is one, or none, of this connection */
+	uint64_t draft_until; /* when it goes out, CLOCK_REALTIME microseconds; 0: never */
+	bool draft_known;     /* that there is one, or none, of this connection */
 	bool ended;
 	bool missed;     /* it ended while it waited, and has not been looked at since */
 	bool deserted;   /* it waits no more, though its client was the last to say something */
@@ -168,8 +167,11 @@ const char *desk_talk_speaker(const struct desk_talk *talk);
 #define DESK_AGE_STEP 10
 uint64_t desk_age(char *buffer, size_t size, uint64_t since, uint64_t now);
 
-/* There is the draft that EVENT tells of, or none any more. */
+/* There is the draft that EVENT tells of, which the dialogue gets a note of at NOW unless it has
+ * one; or there is none any more. */
 void desk_talk_set_draft(struct desk_talk *talk, uint64_t now, const struct link_event *event);
+
+/* There is no draft any more; what the dialogue has of it stays. */
 void desk_talk_drop_draft(struct desk_talk *talk);
 
 /* Whether an empty line would send the draft: it is for the turn that would be answered now. */

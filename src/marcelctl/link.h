@@ -120,8 +120,8 @@ void link_free_names(char **names);
 /* What a signal says; text is valid during the call. */
 struct link_event {
 	const char *name;      /* "Opened", "Message", "Waiting", "Draft", "Switched", "Refused",
-				* "Closed", "Lost", "Gone": the link is over, and nothing more comes; end
-				* it later,      not in the call */
+				* "Closed", "Lost"; "Gone": the link is over, and nothing more
+				* comes; end it later, not in the call */
 	uint64_t number;       /* Lost: how many signals found no room */
 	uint64_t time;         /* Message */
 	uint64_t turn;         /* Draft: 0: there is none any more */

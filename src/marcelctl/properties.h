@@ -26,8 +26,9 @@ struct properties {
 int properties_of_daemon(struct link *link, struct properties *ret_properties);
 int properties_of_conversation(struct link *link, uint64_t number,
 			       struct properties *ret_properties);
+
 /* The draft in the conversation NUMBER: calls FUNCTION with a "Draft", also if there is none; turn
- * 0 then. The same. */
+ * 0 then. Returns 0, or a negative errno after telling, without a call. */
 int properties_draft(struct link *link, uint64_t number, link_event_fn *function, void *context);
 
 void properties_done(struct properties *properties);
