@@ -44,6 +44,13 @@ struct shown {
 	char direction;
 };
 
+/* The last draft of a conversation that was shown. */
+struct draft {
+	uint64_t number, turn;
+	char *text;
+	bool open; /* it is there still, as far as is known */
+};
+
 struct follow {
 	struct link_options to;
 	struct follow_style style;
@@ -59,8 +66,8 @@ struct follow {
 	bool missed;            /* signals found no room */
 	uint64_t first;         /* what was said before is not shown; 0: everything is */
 	uint64_t last;          /* when the last thing that is shown was said */
-	uint64_t draft;         /* of one conversation: the last turn whose draft was shown */
-	bool drafted;           /* it is there still */
+	struct draft *drafts;
+	size_t n_drafts;
 	struct shown *shown;
 	size_t n_shown;
 };
@@ -108,18 +115,80 @@ static void print(struct follow *f, const struct link_event *event)
 	check_output(f);
 }
 
-/* Shows the draft that EVENT tells of, or that there is none any more. Of one conversation it comes
- * by two ways, and by another marceld that goes on with it. */
+/* The draft of the conversation NUMBER that was shown last; NULL: none was. */
+static struct draft *find_draft(struct follow *f, uint64_t number)
+{
+	for (size_t i = 0; i < f->n_drafts; i++) {
+		if (f->drafts[i].number == number)
+			return &f->drafts[i];
+	}
+	return NULL;
+}
+
+static void forget_draft(struct follow *f, uint64_t number)
+{
+	struct draft *draft = find_draft(f, number);
+
+	if (draft == NULL)
+		return;
+	free(draft->text);
+	*draft = f->drafts[--f->n_drafts];
+}
+
+/* Where memory is short, it may be shown twice. */
+static void remember_draft(struct follow *f, const struct link_event *event)
+{
+	struct draft *more = reallocarray(f->drafts, f->n_drafts + 1, sizeof(*more));
+	char *text = strdup(event->text);
+
+	if (more != NULL)
+		f->drafts = more;
+	if (more == NULL || text == NULL) {
+		free(text);
+		return;
+	}
+	f->drafts[f->n_drafts++] = (struct draft){
+		.number = event->number,
+		.turn = event->turn,
+		.text = text,
+		.open = true,
+	};
+}
+
+/* Forgets the drafts of conversations that are not among the N of LIST. */
+static void forget_ended(struct follow *f, const struct link_conversation *list, size_t n)
+{
+	for (size_t i = f->n_drafts; i > 0; i--) {
+		const uint64_t number = f->drafts[i - 1].number;
+		size_t at = 0;
+
+		while (at < n && list[at].number != number)
+			at++;
+		if (at == n)
+			forget_draft(f, number);
+	}
+}
+
+/* Shows the draft that EVENT tells of, or that there is none any more. It comes by another marceld
+ * that goes on with it, too, which may have none at first, and of one conversation by two ways. */
 static void on_draft(void *context, const struct link_event *event)
 {
 	struct follow *f = context;
-	const bool known = event->turn == 0 ? !f->drafted : event->turn == f->draft;
+	struct draft *draft = find_draft(f, event->number);
+	const bool was_open = draft != NULL && draft->open;
 
-	f->drafted = event->turn != 0;
-	if (f->drafted)
-		f->draft = event->turn;
-	if (f->number == 0 || !known)
-		print(f, event);
+	if (draft != NULL)
+		draft->open = event->turn != 0;
+	if (event->turn == 0) {
+		if (was_open || f->number == 0)
+			print(f, event);
+		return;
+	}
+	if (draft != NULL && draft->turn == event->turn && strcmp(draft->text, event->text) == 0)
+		return;
+	forget_draft(f, event->number);
+	remember_draft(f, event);
+	print(f, event);
 }
 
 static void on_signal(void *context, const struct link_event *event)
@@ -149,6 +218,8 @@ static void on_signal(void *context, const struct link_event *event)
 		on_draft(f, event);
 	else
 		print(f, event);
+	if (strcmp(event->name, "Closed") == 0)
+		forget_draft(f, event->number);
 	if (f->number != 0 && strcmp(event->name, "Closed") == 0)
 		(void)sd_event_exit(f->event, EXIT_OK);
 }
@@ -217,6 +288,7 @@ static int catch_up(struct follow *f)
 	n = link_list(&f->link, &list);
 	if (n < 0)
 		return n;
+	forget_ended(f, list, (size_t)n);
 	for (int i = 0; i < n && r != -ECONNRESET; i++) {
 		if (f->number != 0 && list[i].number != f->number)
 			continue;
@@ -440,6 +512,9 @@ int verb_follow(int argc, char **argv)
 	sd_event_source_unref(f.pause);
 	sd_event_source_unref(f.soon);
 	sd_event_unref(f.event);
+	for (size_t i = 0; i < f.n_drafts; i++)
+		free(f.drafts[i].text);
+	free(f.drafts);
 	free(f.shown);
 	return status;
 }

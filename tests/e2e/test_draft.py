@@ -3,6 +3,7 @@ later, with the time at which it goes out by itself; and as marcelctl shows it."
 
 import json
 import re
+import select
 import signal
 import threading
 import time
@@ -302,6 +303,30 @@ def test_follow(scripted, client):
                 assert [line for line in lines if "now: fifo" not in line] == [
                     "S> about tea", "S> back", "-- answers now: script", "C> STAY milk",
                     "-- draft for #3: about milk"]
+
+
+def test_follow_all(scripted, client):
+    """Each draft once, whichever process tells it; none that was there before."""
+    early, peer = scripted.connect(b"hello\n"), scripted.connect(b"hello\n")
+    early.send("STAY wine\n")
+    client.signal("Draft")
+    with Running("follow", "--control", scripted.control, env=UTC) as follow:
+        # Until it is there.
+        third = scripted.connect(b"hello\n")
+        wait_until(lambda: third.send("x\n").expect("? x\n") and
+                   select.select([follow.lines.stream], [], [], 0)[0], "a line")
+        peer.send("STAY tea\n")
+        assert follow.wait_for("draft").endswith(" 2 -- draft for #1: about tea")
+        scripted.await_rest()
+        scripted.kill()
+        follow.wait_for("marceld is back")
+        call(scripted.control, "say", "--turn", "1", "2", "")
+        peer.expect("about tea\n")
+        third.send("STAY milk\n")
+        seen = [follow.wait_for("draft")]
+        while "about milk" not in seen[-1]:
+            seen.append(follow.wait_for("draft"))
+        assert not any("about tea" in line for line in seen), seen
 
 
 def test_follow_json(scripted, client):
