@@ -3,7 +3,6 @@ later, with the time at which it goes out by itself; and as marcelctl shows it."
 
 import json
 import re
-import select
 import signal
 import threading
 import time
@@ -13,7 +12,7 @@ import pytest
 from daemon_tools import repeat, wait_until
 from dbus_tools import Connection, Failure
 from draft_tools import clock, scripted_fixture  # noqa: F401 (a fixture)
-from marcelctl_tools import UTC, Running, call
+from marcelctl_tools import UTC, Running, call, fake  # noqa: F401 (a fixture)
 from operator_tools import Channel
 
 NONE = (0, "", 0)
@@ -305,28 +304,17 @@ def test_follow(scripted, client):
                     "-- draft for #3: about milk"]
 
 
-def test_follow_all(scripted, client):
-    """Each draft once, whichever process tells it; none that was there before."""
-    early, peer = scripted.connect(b"hello\n"), scripted.connect(b"hello\n")
-    early.send("STAY wine\n")
-    client.signal("Draft")
-    with Running("follow", "--control", scripted.control, env=UTC) as follow:
-        # Until it is there.
-        third = scripted.connect(b"hello\n")
-        wait_until(lambda: third.send("x\n").expect("? x\n") and
-                   select.select([follow.lines.stream], [], [], 0)[0], "a line")
-        peer.send("STAY tea\n")
-        assert follow.wait_for("draft").endswith(" 2 -- draft for #1: about tea")
-        scripted.await_rest()
-        scripted.kill()
+def test_follow_all(fake):  # noqa: F811
+    """Each draft once, whichever marceld tells it."""
+    fake("open 1 127.0.0.1:5 tcp fifo")
+    with Running("follow", "--control", fake.path, env=UTC) as follow:
+        fake.wait_call("Subscribe")
+        fake("draft 1 1 about tea")
+        assert follow.wait_for("draft").endswith(" 1 -- draft for #1: about tea")
+        fake("drop")
         follow.wait_for("marceld is back")
-        call(scripted.control, "say", "--turn", "1", "2", "")
-        peer.expect("about tea\n")
-        third.send("STAY milk\n")
-        seen = [follow.wait_for("draft")]
-        while "about milk" not in seen[-1]:
-            seen.append(follow.wait_for("draft"))
-        assert not any("about tea" in line for line in seen), seen
+        fake("draft 1 1 about tea", "draft 1 1 about milk")
+        assert follow.wait_for("draft").endswith(" 1 -- draft for #1: about milk")
 
 
 def test_follow_json(scripted, client):
