@@ -105,8 +105,8 @@ static ssize_t discard(struct conversation *c, usec_t timeout)
 }
 
 /*
- * Waits for the client's end after ours, so that no byte of ours is lost to the reset that a close()
- * under unread data would cause.
+ * Waits for the client's end after ours, so that no byte of ours is lost to the reset that a
+ * close() under unread data would cause.
  */
 static enum outcome linger(struct conversation *c)
 {
@@ -145,8 +145,8 @@ bool ending_finish(struct conversation *c, enum end_reason broken)
 		begin_to_linger(c, reason);
 		turn = slot_turn(c->slot.head);
 	}
-	/* Neither is to wait for the other: the client for what the responder has to clear away, and
-	   whom the responder shows the conversation for the client. */
+	/* Neither is to wait for the other: the client for what the responder clears away, and whom
+	 * the responder shows the conversation for the client. */
 	if (broken == END_NONE)
 		wire_shut(&c->wire);
 	turn_close(c, end_reason_name(turn->reason));
