@@ -105,14 +105,15 @@ static ssize_t discard(struct conversation *c, usec_t timeout)
 }
 
 /*
- * Waits for the client's end after ours, so that no byte of ours is lost to the reset that a
- * close() under unread data would cause.
+ * Shuts the sending side and waits for the client's end, so that no byte of ours is lost to the
+ * reset that a close() under unread data would cause.
  */
 static enum outcome linger(struct conversation *c)
 {
 	usec_t began = clock_now();
 
 	ending_begin(c);
+	wire_shut(&c->wire);
 	for (;;) {
 		usec_t limit = c->stopping ? LINGER_AT_STOP : LINGER;
 		usec_t left = clock_left(clock_deadline(began, limit), clock_now());
@@ -145,16 +146,15 @@ bool ending_finish(struct conversation *c, enum end_reason broken)
 		begin_to_linger(c, reason);
 		turn = slot_turn(c->slot.head);
 	}
-	/* Neither is to wait for the other: the client for what the responder clears away, and whom
-	 * the responder shows the conversation for the client. */
-	if (broken == END_NONE)
-		wire_shut(&c->wire);
+	/* Nobody whom the responder shows the conversation is to wait for the client. */
 	turn_close(c, end_reason_name(turn->reason));
 	turn_is_over(c);
 	if (broken == END_NONE && (turn->flags & TURN_INPUT_END) == 0)
 		outcome = linger(c);
 	if (outcome == FROZEN)
 		return false;
+	if (outcome == SETTLED)
+		wire_shut(&c->wire);
 	wire_detach(&c->wire, outcome == HELD);
 	return true;
 }
