@@ -3,7 +3,8 @@
  * that was sent is lost.
  *
  * The responder's part is closed when the end is recorded: nobody whom it shows the conversation is
- * to wait for the client.
+ * to wait for the client. The client sees the end after that: it is followed by the next then, and
+ * what the responder has open for those who go would pile up.
  *
  * The end is recorded before the slot says PHASE_LINGER, whatever the reason: who takes over in
  * between records it again, and nobody leaves it out.
