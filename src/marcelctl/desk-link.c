@@ -105,7 +105,7 @@ static void told_nobody(void *context, const char *line)
 }
 
 /* Gets the past of all that wait, which is read even if their clients leave, and the drafts of
- * those that a script has handed over. One that has left just now is no trouble. */
+ * those that a script has handed over; see desk_link_past(). */
 static void get_waiting(struct desk_link *link)
 {
 	link_tell_fn *tell = link->link.tell;
@@ -282,10 +282,15 @@ void desk_link_tend(struct desk_link *link)
 
 void desk_link_past(struct desk_link *link, struct desk_talk *talk)
 {
+	link_tell_fn *const tell = link->link.tell;
+
 	if (talk->past_known || talk->ended || !desk_link_is_up(link))
 		return;
 	talk->past_known = true;
+	/* One that has left just now is no trouble. */
+	link->link.tell = told_nobody;
 	(void)link_past(&link->link, talk->number, on_past, link);
+	link->link.tell = tell;
 }
 
 char *const *desk_link_responders(const struct desk_link *link)

@@ -26,6 +26,7 @@
 struct desk_line {
 	uint64_t time; /* CLOCK_REALTIME microseconds */
 	uint64_t turn;
+	bool past;  /* no signal has told of it; one may be on its way, which says what waits */
 	char who;   /* 'C', 'S', or '-' for a note of the desk's own */
 	char *text; /* escaped */
 };
@@ -118,7 +119,8 @@ struct desk_talk *desk_model_event(struct desk_model *model, const struct link_e
 
 /*
  * A Message; or, if PAST, a line of the past, which finds its place by its time. A line that is
- * there already is not added again. Returns the talk if it was added, or NULL.
+ * there already is not added again; but the past knows of what was said before its Message comes,
+ * and only that opens the turn for certain. Returns the talk if it was added, or NULL.
  */
 struct desk_talk *desk_model_said(struct desk_model *model, const struct link_event *event,
 				  bool past);

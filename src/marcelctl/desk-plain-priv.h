@@ -25,7 +25,7 @@ struct plain {
 	uint64_t current;   /* the one that is answered; 0: none */
 	uint64_t turn;      /* the one whose answer is being typed; 0: none */
 	bool unasked;       /* what is being typed answers nothing */
-	size_t shown;       /* lines of the current one */
+	uint64_t shown;     /* the last turn of the current one that was shown; 0: none */
 	uint64_t drafted;   /* the last turn of it whose draft was shown; 0: none */
 	const char *prompt; /* in the locale's characters, where lines are edited */
 

@@ -47,14 +47,19 @@ enum next plain_next(struct plain *plain, bool keys)
 	return r < 0 ? NEXT_FAILED : NEXT_NEWS;
 }
 
-/* Whether there is a line of the client's that has not been shown. */
-static bool says_something(const struct plain *plain, const struct desk_talk *talk)
+/* The next turn to be shown; 0: there is none. Of a dialogue that began earlier only what waits
+ * matters, and what is said after that; a line of the past may come to wait. */
+static uint64_t next_turn(const struct plain *plain, const struct desk_talk *talk)
 {
-	for (size_t i = plain->shown; i < talk->count; i++) {
-		if (talk->lines[i].who == 'C')
-			return true;
+	for (size_t i = 0; i < talk->count; i++) {
+		const struct desk_line *line = &talk->lines[i];
+
+		if (line->who == 'C' && line->turn > plain->shown &&
+		    (plain->shown != 0 || desk_talk_is_open(talk, line->turn) ||
+		     (talk->ended && !line->past)))
+			return line->turn;
 	}
-	return false;
+	return 0;
 }
 
 /* Whether there is a draft for TURN, which an empty line would send, that has not been shown. */
@@ -73,7 +78,7 @@ bool plain_is_late(const struct plain *plain)
 		return false;
 	talk = desk_model_find(&plain->model, plain->current);
 	if (plain->unasked)
-		return talk == NULL || !desk_talk_held(talk) || says_something(plain, talk);
+		return talk == NULL || !desk_talk_held(talk) || next_turn(plain, talk) != 0;
 	return talk == NULL || !desk_talk_is_open(talk, plain->turn) ||
 	       has_draft(plain, talk, plain->turn);
 }
@@ -145,19 +150,14 @@ static void show_draft(struct plain *plain, const struct desk_talk *talk)
 	free(note);
 }
 
-/* Shows the next line of the client's, and asks for an answer if it waits for one. */
-static void show_line(struct plain *plain, struct desk_talk *talk)
+/* Shows what the client said with TURN, and asks for an answer if it waits for one. */
+static void show_turn(struct plain *plain, struct desk_talk *talk, uint64_t turn)
 {
-	const struct desk_line *line = &talk->lines[plain->shown++];
-	const uint64_t turn = line->turn;
-
-	if (line->who != 'C')
-		return;
-	/* Of a dialogue that began earlier only what waits matters. */
-	if (!desk_talk_is_open(talk, turn) && !talk->ended && !talk->was_open)
-		return;
-	talk->was_open = true;
-	(void)printf("C> %s\n", line->text);
+	for (size_t i = 0; i < talk->count; i++) {
+		if (talk->lines[i].who == 'C' && talk->lines[i].turn == turn)
+			(void)printf("C> %s\n", talk->lines[i].text);
+	}
+	plain->shown = turn;
 	while (!plain->ended && plain->failed == 0) {
 		bool answered;
 		char *reply;
@@ -205,11 +205,14 @@ static void converse(struct plain *plain)
 	plain->shown = 0;
 	plain->drafted = 0;
 	while (!plain->ended && plain->failed == 0) {
+		uint64_t turn;
+
 		talk = desk_model_find(&plain->model, plain->current);
 		if (talk == NULL)
 			break;
-		if (plain->shown < talk->count)
-			show_line(plain, talk);
+		turn = next_turn(plain, talk);
+		if (turn != 0)
+			show_turn(plain, talk, turn);
 		else if (talk->ended || !desk_talk_held(talk))
 			break;
 		else if (plain->edit != NULL)

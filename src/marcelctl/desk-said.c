@@ -72,16 +72,27 @@ static bool add_line(struct desk_talk *talk, const struct desk_line *line, const
 	return true;
 }
 
-static bool has_line(const struct desk_talk *talk, const struct desk_line *line, const char *text)
+static struct desk_line *find_line(const struct desk_talk *talk, const struct desk_line *line,
+				   const char *text)
 {
 	for (size_t i = 0; i < talk->count; i++) {
-		const struct desk_line *other = &talk->lines[i];
+		struct desk_line *other = &talk->lines[i];
 
 		if (other->time == line->time && other->who == line->who &&
 		    other->turn == line->turn && strcmp(other->text, text) == 0)
-			return true;
+			return other;
 	}
-	return false;
+	return NULL;
+}
+
+/* The client has said LINE. */
+static void heard(struct desk_talk *talk, const struct desk_line *line)
+{
+	if (desk_talk_held(talk) &&
+	    (!line->past || (talk->waiting != 0 && line->turn >= talk->waiting)))
+		desk_talk_open_turn(talk, line->turn);
+	if (!line->past)
+		talk->unread++;
 }
 
 struct desk_talk *desk_model_said(struct desk_model *model, const struct link_event *event,
@@ -90,17 +101,19 @@ struct desk_talk *desk_model_said(struct desk_model *model, const struct link_ev
 	struct desk_talk *talk = desk_model_find(model, event->number);
 	const struct desk_line line = {.time = event->time,
 				       .turn = event->turn,
+				       .past = past,
 				       .who = event->direction[0]};
+	struct desk_line *known = talk != NULL ? find_line(talk, &line, event->text) : NULL;
 
-	if (talk == NULL || has_line(talk, &line, event->text) ||
-	    !add_line(talk, &line, event->text, past))
+	if (talk == NULL || (known != NULL && (past || !known->past)))
 		return NULL;
-	if (line.who == 'C' && desk_talk_held(talk) &&
-	    (!past || (talk->waiting != 0 && line.turn >= talk->waiting)))
-		desk_talk_open_turn(talk, line.turn);
-	if (line.who == 'C' && !past)
-		talk->unread++;
-	return talk;
+	if (known != NULL)
+		known->past = false;
+	else if (!add_line(talk, &line, event->text, past))
+		return NULL;
+	if (line.who == 'C')
+		heard(talk, &line);
+	return known == NULL ? talk : NULL;
 }
 
 void desk_model_note(struct desk_talk *talk, uint64_t now, const char *text)

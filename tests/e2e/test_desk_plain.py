@@ -90,6 +90,30 @@ def test_whoever_has_waited_longest_is_first(house, plain):
     second.expect("deux\n")
 
 
+def test_what_is_said_while_the_desk_reads_no_news(house, plain):
+    desk = plain().expect(READY)
+    os.kill(desk.process.pid, signal.SIGSTOP)
+    peer = house.connect("one").send("two\n")
+    wait_until(lambda: "two" in house.ctl("show", "1").out, "the second message")
+    # With the news of its beginning the desk gets all that was said, of which it knows nothing yet.
+    os.kill(desk.process.pid, signal.SIGCONT)
+    desk.expect(hello(peer) + "C> one\nS> ").say("un").expect("un\nC> two\nS> ")
+    desk.say("deux").expect("deux\n")
+    peer.expect("un\ndeux\n")
+
+
+def test_who_comes_and_goes_while_the_desk_reads_no_news(house, plain):
+    desk = plain().expect(READY)
+    os.kill(desk.process.pid, signal.SIGSTOP)
+    peer = house.connect("one")
+    peer.send("fin\n").expect_end(FAREWELL)
+    expected = hello(peer)
+    peer.close()
+    os.kill(desk.process.pid, signal.SIGCONT)
+    # News are taken in one by one.
+    desk.expect(expected + "C> one\nS> \nC> fin\n" + CLOSED + AGAIN).say("t").end("t\n")
+
+
 def test_the_end_of_input_is_the_end(house, plain):
     peer = house.connect("one")
     desk = plain()

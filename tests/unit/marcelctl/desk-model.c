@@ -148,6 +148,27 @@ static void the_past_finds_its_place_once(void **state)
 	desk_model_done(&model);
 }
 
+static void the_past_knows_of_what_no_signal_has_told_yet(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 0, 0);
+
+	(void)state;
+	assert_non_null(past(&model, 1, NOW + 1, "C", 1, "un"));
+	assert_non_null(past(&model, 1, NOW + 2, "C", 2, "deux"));
+	/* It may be answered as well. */
+	expect_open(talk, "");
+	assert_int_equal(talk->unread, 0);
+	assert_null(say(&model, 1, NOW + 1, "C", 1, "un"));
+	tell(&model, "Waiting", 1, 1, NULL);
+	assert_null(say(&model, 1, NOW + 2, "C", 2, "deux"));
+	assert_null(say(&model, 1, NOW + 2, "C", 2, "deux"));
+	assert_int_equal(talk->count, 2);
+	assert_int_equal(talk->unread, 2);
+	expect_open(talk, "1 2 ");
+	desk_model_done(&model);
+}
+
 static void as_many_turns_are_open_as_marceld_knows(void **state)
 {
 	struct desk_model model = {.talks = NULL};
@@ -328,6 +349,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_open_where_a_script_answers),
 		cmocka_unit_test(a_script_lets_an_operator_answer),
 		cmocka_unit_test(the_past_finds_its_place_once),
+		cmocka_unit_test(the_past_knows_of_what_no_signal_has_told_yet),
 		cmocka_unit_test(as_many_turns_are_open_as_marceld_knows),
 		cmocka_unit_test(dialogues_are_bounded),
 		cmocka_unit_test(what_lives_on_keeps_what_was_said_and_typed),
