@@ -15,7 +15,7 @@ import pytest
 
 from daemon_tools import GREETING, repeat, wait_until
 from manager import TABLES, VAULT_IN, VAULT_OUT
-from table import COOKIE, GENERATION, Table
+from table import COOKIE, GENERATION, TURN_FLAGS, TURN_HOLDS, TURN_SIZE, TURNS, Table
 
 PAGE = 4096
 
@@ -114,6 +114,19 @@ def test_one_conversation_that_makes_no_sense(manager, crowd):
     assert sorted(map(goes_on, crowd)) == [False] + [True] * 5
     record = daemon.wait_record("not_carried")
     assert record["reason"] == "bad-state"
+    check_service(manager)
+
+
+def test_a_conversation_whose_echo_wants_no_message(manager, crowd):
+    # It would never want one again.
+    table = Table(manager.table())
+    turns = table.head_offset(table.heads()[1]) + TURNS
+    for where in (turns + TURN_FLAGS, turns + TURN_SIZE + TURN_FLAGS):
+        flags = os.pread(table.fd, 1, where)[0]
+        table.write(where, bytes([flags | TURN_HOLDS]))
+    daemon = manager.start()
+    assert sorted(map(goes_on, crowd)) == [False] + [True] * 5
+    assert daemon.wait_record("not_carried")["reason"] == "bad-state"
     check_service(manager)
 
 

@@ -180,7 +180,8 @@ struct marcel_conversation {
 					* responder has set from which the conversation is taken;
 					* for the greeting as set there */
 	bool holds;     /* no message is wanted now: respond() is not called before a call of wake()
-			 * has changed it. Time, stop and a broken connection come all the same */
+			 * has changed it. Time, stop and a broken connection come all the same. A
+			 * saved conversation that holds, of a responder without wake(), is lost */
 	bool owns_end;  /* end words and empty messages are messages like others */
 	bool early;     /* the client is not to speak while this one holds: WAKE_EARLY is wanted */
 	bool continues; /* the next message belongs to the turn of this one and is not counted */

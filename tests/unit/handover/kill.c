@@ -4,6 +4,7 @@
  * vault or takes over what the one before it left. After each death every byte must be accounted
  * for (audit.h); in the end each client has heard exactly what it had to.
  */
+#include <errno.h>
 #include <time.h>
 
 #include "audit.h"
@@ -41,6 +42,16 @@ static int never(struct marcel_conversation *conversation, const char *message, 
 	abort();
 }
 
+/* Nothing wakes it but the end of input, which it leaves to marceld. Who holds must have this. */
+static int sleep_on(struct marcel_conversation *conversation, enum marcel_wake reason,
+		    struct marcel_sink *sink)
+{
+	(void)conversation;
+	(void)reason;
+	(void)sink;
+	return -ENOSYS;
+}
+
 /* Whom an operator takes conversations for: no client ever notices. */
 static const struct marcel_responder_ops taker = {
 	.abi = MARCEL_RESPONDER_ABI,
@@ -49,6 +60,7 @@ static const struct marcel_responder_ops taker = {
 	.state_begin = 16,
 	.open = hold,
 	.respond = never,
+	.wake = sleep_on,
 };
 
 /* Lets some time pass that no event tells: up to MOST microseconds. */
