@@ -188,6 +188,7 @@ static void test_stalled_again_in_the_middle_of_the_file(void **state)
 	collector_await(second, 20);
 	collector_block(second, true);
 	note("second", 0, 50);
+	collector_await_stall(second);
 	record_stop(clock_now());
 	/* What had not been sent when it was blocked comes now, and nothing twice. */
 	send_rest(&collector, NULL, path);
