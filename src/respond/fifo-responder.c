@@ -388,9 +388,8 @@ static void refuse_queue(struct fifo_call *call, const char *word)
 			fifo_refuse(call, 0, word, line, length);
 	if (n > CHANNEL_REFUSED_MAX)
 		channel_refuse_rest(conversation->number, n - CHANNEL_REFUSED_MAX);
-	pad_expire(conversation->pad, USEC_NEVER, refused, call);
 	/* Who closes this again has nothing to refuse, and who goes on nothing to carry out. */
-	pad_empty(conversation->pad, call->state->taken);
+	pad_close(conversation->pad, call->state->taken, call->now, refused, call);
 }
 
 static void fifo_close(struct marcel_conversation *conversation)

@@ -291,7 +291,17 @@ void pad_expire(void *bytes, usec_t now, pad_refused_fn *refused, void *context)
 		commit(filling.pad, &head);
 }
 
-void pad_empty(void *bytes, uint64_t taken)
+void pad_close(void *bytes, uint64_t taken, usec_t now, pad_refused_fn *refused, void *context)
 {
-	commit(bytes, &(struct head){.lines = taken, .end = taken});
+	const struct filling filling = {bytes, taken, now, refused, context};
+	struct head head = *in_force(filling.pad);
+	const bool begun = head.end > head.lines;
+
+	if (begun)
+		refuse(&filling, &head, PAD_UNFINISHED, NULL, 0);
+	commit(filling.pad, &(struct head){.lines = taken,
+					   .end = taken,
+					   .since = now,
+					   .skipping = head.skipping,
+					   .torn = begun || head.torn != 0});
 }

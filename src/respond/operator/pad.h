@@ -88,6 +88,10 @@ usec_t pad_deadline(const void *bytes);
 /* Refuses it if that time has come. */
 void pad_expire(void *bytes, usec_t now, pad_refused_fn *refused, void *context);
 
-/* Forgets all that is in it: nothing waits behind TAKEN, and nothing has begun. What is before that
- * stays, so that a turn that did not come into force, and with it its `taken`, can be repeated. */
-void pad_empty(void *bytes, uint64_t taken);
+/*
+ * Nothing waits behind TAKEN any more, and what has begun there is refused. What is before that
+ * stays, so that a turn that did not come into force, and with it its `taken`, can be repeated.
+ * That the rest of what was refused may be to come stays known as well: if the process dies before
+ * the end of what this belongs to is in force, the next one goes on with the queue.
+ */
+void pad_close(void *bytes, uint64_t taken, usec_t now, pad_refused_fn *refused, void *context);

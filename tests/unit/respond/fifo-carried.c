@@ -121,8 +121,9 @@ static void test_died_giving(void **state)
 	fake.log[0] = '\0';
 	assert_int_equal(fake_wake(MARCEL_WAKE_READY), MARCEL_GIVE);
 	fake_expect("done /give echo\n");
-	(void)fake_obey("on\n");
-	fake_expect("out S #0 on\nsent on\n");
+	/* With it the rest of what had begun is refused, and with that nothing else. */
+	(void)fake_obey(" this\non\n");
+	fake_expect("refused unfinished:  this\nout S #0 on\nsent on\n");
 }
 
 int main(void)

@@ -126,6 +126,47 @@ static void test_unfinished_in_the_next_process(void **state)
 	check_log(&bench->refused, "1next\n");
 }
 
+/* What is closed goes on after all where the process dies just then: of what was refused the rest
+ * is no order, and what was carried out before is not in the way. */
+static void test_closed_and_gone_on_with(void **state)
+{
+	char piece[5000];
+
+	(void)state;
+	feed("carried out\nwaiting\nbeg");
+	assert_int_equal(fill(1000), 1);
+	take(1);
+	pad_close(bench->pad, bench->taken, 1000, refused, &bench->refused);
+	check_log(&bench->refused, "1beg\n");
+	assert_true(pad_is_sound(bench->pad, bench->taken));
+	assert_false(pad_waits(bench->pad, bench->taken));
+	pad_recover(bench->pad, bench->taken, 2000, refused, &bench->refused);
+	feed("un\nnext\n");
+	assert_int_equal(fill(2000 + PAD_PATIENCE - 1), 1);
+	take(9);
+	check_log(&bench->orders, "carried out\nnext\n");
+	check_log(&bench->refused, "1beg\n1un\n");
+	/* Once more before that rest has come. */
+	feed("a");
+	assert_int_equal(fill(3000), 1);
+	pad_close(bench->pad, bench->taken, 3000, refused, &bench->refused);
+	pad_close(bench->pad, bench->taken, 3000, refused, &bench->refused);
+	feed("b\n");
+	assert_int_equal(fill(3000), 0);
+	check_log(&bench->refused, "1beg\n1un\n1a\n1b\n");
+	/* A line that was too long is told of once. */
+	bench->refused.used = 0;
+	(void)memset(piece, 'x', sizeof(piece));
+	feed_bytes(piece, sizeof(piece));
+	assert_int_equal(fill(3000), 0);
+	pad_close(bench->pad, bench->taken, 3000, refused, &bench->refused);
+	feed("/close\nlast\n");
+	assert_int_equal(fill(3000), 1);
+	take(9);
+	check_log(&bench->orders, "carried out\nnext\nlast\n");
+	assert_int_equal(bench->refused.used, 1 + PAD_LINE_MAX + 1);
+}
+
 /* LENGTH times LETTER, and a LF, come. */
 static void feed_line(char letter, size_t length)
 {
@@ -320,6 +361,7 @@ int main(void)
 		TEST(test_torn),
 		TEST(test_unfinished_then_more),
 		TEST(test_unfinished_in_the_next_process),
+		TEST(test_closed_and_gone_on_with),
 		TEST(test_long),
 		TEST(test_very_long),
 		TEST(test_long_without_end),
