@@ -12,6 +12,9 @@
 #include "control/control-priv.h"
 #include "record/record.h"
 
+/* Conversations that are restored later than this are seen as they are by then. */
+#define RESTORED_PATIENCE (5 * USEC_PER_SEC)
+
 #if defined(__SANITIZE_THREAD__)
 #define WITH_THREAD_SANITIZER
 #elif defined(__has_feature)
@@ -253,6 +256,10 @@ static void *run(void *argument)
 
 	control->result = r;
 	gate_open(&control->ready);
+	/* Who asks meanwhile has his answer a moment later. */
+	if (r >= 0)
+		watch_await_restored(control->watch,
+				     clock_deadline(clock_now(), RESTORED_PATIENCE));
 	/* Not sd_event_loop(): at its exit each sd_bus waits for whoever does not read. */
 	while (r >= 0 && !control->stopping)
 		r = sd_event_run(control->loop, UINT64_MAX);
@@ -405,6 +412,7 @@ void control_stop(struct control *control)
 	control->stop = true;
 	lock_drop(&control->lock);
 	ring(control);
+	watch_hurry(control->watch);
 	thread_join(control->thread);
 	control_free(control);
 }

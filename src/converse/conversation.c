@@ -491,6 +491,7 @@ void conversation_run(struct conversation *c)
 	if (c->resumed && slot_turn(c->slot.head)->messages > 0)
 		watch_recall(c->watch, c);
 	restore(c);
+	watch_restored(c->watch, c);
 	if (slot_turn(c->slot.head)->phase != PHASE_LINGER)
 		broken = go_through_phases(c);
 	if (broken == END_HANDOVER && !save(c))

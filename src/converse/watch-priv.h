@@ -53,6 +53,7 @@ struct watched {
 			 * changes it while that runs */
 	usec_t closing; /* since when only its end is to come; 0: it is not so */
 	bool wants_end; /* a wish to end it was answered then */
+	bool restoring; /* resumed, and its thread has not taken it up */
 	struct wish_node *wishes; /* oldest first; the first may be at work */
 	unsigned n_wishes;
 };
@@ -72,6 +73,9 @@ struct watch {
 	struct wish_node *answers;
 	struct watch_sums sums;  /* of what is over */
 	struct watch_sums shown; /* of all: what grows, as watch_sum() said last */
+	uint32_t restoring;      /* conversations of which this is so */
+	bool hurries;            /* nobody is to wait for them any more */
+	struct bell restored;    /* there is none left, or it hurries */
 };
 
 /* Frees NODE and all that follow. */

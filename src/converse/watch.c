@@ -23,6 +23,7 @@ int watch_new(uint32_t capacity, struct watch **ret_watch)
 	watch->watched = calloc(capacity, sizeof(*watch->watched));
 	watch->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	lock_init(&watch->lock, "the watch");
+	bell_init(&watch->restored);
 	if (watch->watched == NULL || watch->event < 0) {
 		int r = watch->watched == NULL ? -ENOMEM : -errno;
 
@@ -73,6 +74,7 @@ void watch_free(struct watch *watch)
 	free(watch->watched);
 	free(watch->queue.bytes);
 	close_fd(&watch->event);
+	bell_done(&watch->restored);
 	lock_done(&watch->lock);
 	free(watch);
 }
@@ -159,6 +161,7 @@ void watch_begin(struct watch *watch, struct conversation *c)
 	(void)memset(w->came, 0, sizeof(w->came));
 	w->closing = 0;
 	w->wants_end = false;
+	w->restoring = c->resumed;
 	put_name(w->responder, c->responder->name);
 	put_name(w->suspended, c->below.responder != NULL ? c->below.responder->name : NULL);
 	w->speaker[0] = '\0';
@@ -173,9 +176,47 @@ void watch_begin(struct watch *watch, struct conversation *c)
 		watch->sums.carried++;
 	else
 		watch->sums.begun++;
+	watch->restoring += c->resumed;
 	lock_drop(&watch->lock);
 	if (!c->resumed)
 		tell_name(watch, c, WATCH_OPENED, "");
+}
+
+void watch_restored(struct watch *watch, struct conversation *c)
+{
+	struct watched *w;
+	bool restoring;
+
+	if (watch == NULL)
+		return;
+	w = of(watch, c);
+	lock_take(&w->lock);
+	restoring = w->restoring;
+	w->restoring = false;
+	lock_drop(&w->lock);
+	if (!restoring)
+		return;
+	lock_take(&watch->lock);
+	if (--watch->restoring == 0)
+		bell_ring_all(&watch->restored);
+	lock_drop(&watch->lock);
+}
+
+void watch_await_restored(struct watch *watch, usec_t deadline)
+{
+	lock_take(&watch->lock);
+	while (watch->restoring > 0 && !watch->hurries &&
+	       bell_wait(&watch->restored, &watch->lock, deadline))
+		;
+	lock_drop(&watch->lock);
+}
+
+void watch_hurry(struct watch *watch)
+{
+	lock_take(&watch->lock);
+	watch->hurries = true;
+	bell_ring_all(&watch->restored);
+	lock_drop(&watch->lock);
 }
 
 void watch_put_answer(struct watch *watch, struct wish_node *node, int result)
@@ -225,6 +266,8 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 
 	if (watch == NULL)
 		return;
+	/* Its thread may never have run. */
+	watch_restored(watch, c);
 	w = of(watch, c);
 	lock_take(&w->lock);
 	w->conversation = NULL;

@@ -136,6 +136,13 @@ void watch_free(struct watch *watch);
 /* An eventfd that is readable while there are events or answers; owned by WATCH. Any thread. */
 int watch_fd(const struct watch *watch);
 
+/*
+ * Waits until all that was resumed is restored, at most until DEADLINE (clock_now() time), or until
+ * watch_hurry(): who looks earlier sees nobody wait who does. Any thread but a conversation's.
+ */
+void watch_await_restored(struct watch *watch, usec_t deadline);
+void watch_hurry(struct watch *watch);
+
 /* Whether what was said last is kept for watch_past() and marcel_past(); at first: no. Main thread.
  */
 void watch_keep_past(struct watch *watch, bool keep);
@@ -149,6 +156,12 @@ void watch_keep_past(struct watch *watch, bool keep);
  */
 void watch_begin(struct watch *watch, struct conversation *c);
 void watch_end(struct watch *watch, struct conversation *c, enum end_reason reason);
+
+/*
+ * C has taken up what another process left: what is seen of it, as who waits, is true from now on.
+ * Also where there was nothing to take up. The thread of a resumed conversation, once.
+ */
+void watch_restored(struct watch *watch, struct conversation *c);
 
 /*
  * Makes what was said last in C good for marcel_past(): begins it with the greeting, and drops what

@@ -236,6 +236,18 @@ void watch_listen(struct watch *watch, bool listen)
 	lock_drop(&watch->lock);
 }
 
+/* Nothing is ever resumed here. */
+void watch_await_restored(struct watch *watch, usec_t deadline)
+{
+	(void)watch;
+	(void)deadline;
+}
+
+void watch_hurry(struct watch *watch)
+{
+	(void)watch;
+}
+
 /* With the lock: the next event, if there is one. */
 static int next(struct watch *watch, struct watch_event *ret_event, char *text,
 		uint64_t *ret_dropped)

@@ -455,6 +455,42 @@ static void test_carried_waits(void **state)
 	assert_true(waits(s, 0, 5) > since);
 }
 
+static void *await_restored(void *argument)
+{
+	watch_await_restored(argument, USEC_NEVER);
+	return NULL;
+}
+
+/* Who looks waits until all that was resumed is restored, or over, or he has no time. */
+static void test_restored(void **state)
+{
+	struct set *s = *state;
+	pthread_t thread;
+
+	watch_await_restored(s->watch, USEC_NEVER);
+	come(s, 0, false);
+	watch_await_restored(s->watch, USEC_NEVER);
+	come(s, 1, true);
+	come(s, 2, true);
+	come(s, 3, true);
+	watch_await_restored(s->watch, clock_now());
+	watch_restored(s->watch, &s->c[0]);
+	watch_restored(s->watch, &s->c[1]);
+	watch_restored(s->watch, &s->c[1]);
+	go(s, 2, END_RESET);
+	assert_int_equal(s->watch->restoring, 1);
+	assert_int_equal(pthread_create(&thread, NULL, await_restored, s->watch), 0);
+	watch_restored(s->watch, &s->c[3]);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	/* Its thread has ended as well by now. */
+	go(s, 3, END_RESET);
+	assert_int_equal(s->watch->restoring, 0);
+	come(s, 2, true);
+	assert_int_equal(pthread_create(&thread, NULL, await_restored, s->watch), 0);
+	watch_hurry(s->watch);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 static void test_nobody_watches(void **state)
 {
 	struct set *s = *state;
@@ -463,6 +499,7 @@ static void test_nobody_watches(void **state)
 	watch_free(NULL);
 	watch_keep_past(NULL, true);
 	watch_begin(NULL, &s->c[0]);
+	watch_restored(NULL, &s->c[0]);
 	watch_said(NULL, &s->c[0], MARCEL_CLIENT, 1, "x", 1);
 	watch_waiting(NULL, &s->c[0], 1);
 	watch_switched(NULL, &s->c[0], "fifo", NULL, NULL);
@@ -487,6 +524,7 @@ int main(void)
 		TEST(test_nobody_watches),
 		TEST(test_waits_since_it_came),
 		TEST(test_carried_waits),
+		TEST(test_restored),
 	};
 
 	return cmocka_run_group_tests_name("converse/watch", tests, NULL, NULL);
