@@ -261,11 +261,11 @@ static void show_draft(struct follow *f)
 	f->link.tell = tell;
 }
 
-/* Shows what the past of the conversation NUMBER has that was not shown. Returns 0, also if it is
+/* Shows what the past of the conversation NUMBER has from behind MARK. Returns 0, also if it is
  * over by now, which a signal says; or a negative errno. */
-static int catch_up_with(struct follow *f, uint64_t number)
+static int catch_up_with(struct follow *f, uint64_t number, uint64_t mark)
 {
-	struct past past = {.f = f, .mark = f->last};
+	struct past past = {.f = f, .mark = mark};
 	link_tell_fn *tell = f->link.tell;
 	int r;
 
@@ -280,6 +280,8 @@ static int catch_up_with(struct follow *f, uint64_t number)
 /* Shows what was said since the last thing that was shown. Returns 0 or a negative errno. */
 static int catch_up(struct follow *f)
 {
+	/* One conversation's past says nothing about what was shown of another. */
+	const uint64_t mark = f->last;
 	struct link_conversation *list = NULL;
 	bool there = false;
 	int n;
@@ -293,7 +295,7 @@ static int catch_up(struct follow *f)
 		if (f->number != 0 && list[i].number != f->number)
 			continue;
 		there = true;
-		r = catch_up_with(f, list[i].number);
+		r = catch_up_with(f, list[i].number, mark);
 	}
 	link_free_list(list, (size_t)n);
 	if (r < 0)

@@ -3,13 +3,15 @@
 import json
 import os
 import re
+import select
 import signal
 
 import pytest
 
 from client_tools import french  # noqa: F401 (a fixture)
 from daemon_tools import PATIENCE, wait_until
-from marcelctl_tools import FAILED, UTC, Running, call, fake  # noqa: F401 (a fixture)
+from desk_tools import OPERATOR
+from marcelctl_tools import FAILED, UTC, Running, call, ctl, fake  # noqa: F401 (a fixture)
 from operator_tools import REFUSALS
 
 GREETING = "Vous êtes connecté au serveur Marcel. Envoyez vos messages."
@@ -143,6 +145,36 @@ def test_follow_through_a_restart(fake, tmp_path, way):  # noqa: F811
         fake("close 17 end-word")
         follow.expect("-- over: end-word")
         follow.end()
+
+
+def test_follow_all_through_a_restart(manager):
+    """What one conversation said is not taken for shown because another said something later."""
+    manager.config = OPERATOR.format(manager.runtime / "operator")
+    manager.start()
+    control = f"--control={manager.control}"
+    first, second = manager.connect(), manager.connect()
+    with Running("follow", control) as follow:
+        # Of all it shows what is said once it is there.
+        while not select.select([follow.process.stdout], [], [], 0.1)[0]:
+            first.send("knock\n")
+        first.send("one\n")
+        follow.wait_for("C> one")
+        second.send("two\n")
+        follow.wait_for("C> two")
+        follow.signal(signal.SIGSTOP)
+        manager.restart()
+        for peer, number, text in ((second, 2, "three"), (first, 1, "four")):
+            peer.send(text + "\n")
+            wait_until(lambda said=text, n=number: said in ctl("show", control, str(n)).out, text)
+        follow.signal(signal.SIGCONT)
+        follow.wait_for("marceld is back")
+        # Of the last in the list, which may be in its past as well.
+        second.send("five\n")
+        seen = []
+        while not seen or "C> five" not in seen[-1]:
+            seen.append(follow.lines.next())
+        said = sorted(line.split("C> ")[1] for line in seen if "C> " in line)
+        assert said == ["five", "four", "three"], seen
 
 
 def test_follow_sleeps(fake):  # noqa: F811
