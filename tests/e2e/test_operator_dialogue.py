@@ -256,10 +256,11 @@ def test_half_closed_absent(open_fifo, channel):
 
 def test_idle(marceld, channel):
     """Who waits for an operator is not idle; who has been answered is."""
-    config = fifo_config(directory=channel.directory, absent_after="600ms")
-    peer = marceld(config.replace("fifo\n", "fifo\nidle_timeout = 200ms\n", 1)).connect()
+    config = fifo_config(directory=channel.directory, absent_after="1500ms")
+    peer = marceld(config.replace("fifo\n", "fifo\nidle_timeout = 1s\n", 1)).connect()
+    peer.send("a\n")
     number = opened(channel)
-    peer.send("a\n").expect(ABSENT + "\n")
+    peer.expect(ABSENT + "\n")
     channel.write("yes", number)
     peer.expect_end(b"yes\n" + FAREWELL)
     channel.wait("closed", number, text="idle")
