@@ -3,7 +3,8 @@
  *
  * A line is sent for the turn that was shown before it when it was begun, so that it never answers
  * a message that its writer had not seen; if somebody else was faster, marceld refuses it, and it
- * is in the input line again.
+ * is in the input line again. Only a line that was begun while nothing waited answers what comes
+ * before it does.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -211,10 +212,12 @@ void desk_act_news(struct desk *desk)
 void desk_act_said(struct desk *desk, struct desk_talk *talk)
 {
 	const struct desk_pane pane = desk_view_pane(desk);
+	const size_t at = talk->count - talk->added;
 
 	if (talk->number != desk->open || desk->scrolled == 0 || pane.rows == 0)
 		return;
-	desk->scrolled += desk_dialogue_rows(talk, talk->count - 1, &pane);
+	desk->scrolled +=
+		desk_dialogue_rows(talk, at, &pane) - desk_dialogue_rows(talk, at + 1, &pane);
 	desk->below++;
 }
 

@@ -22,7 +22,9 @@ struct desk_link {
 	void *context;
 	char **responders;
 	bool list_wanted;
+	bool missed; /* news, since the last list */
 	bool try_wanted;
+	char *untold; /* what went wrong last; owned */
 	usec_t pause;
 	sd_event_source *timer; /* while there is no connection */
 	sd_event_source *watch; /* the same; NULL: its directory is not there */
@@ -73,7 +75,7 @@ static void on_event(void *context, const struct link_event *event)
 	if (talk == NULL && strcmp(event->name, "Lost") == 0) {
 		/* What is missing shows in the list; and in the past of what is looked at. */
 		forget(link);
-		link->list_wanted = true;
+		link->list_wanted = link->missed = true;
 	}
 	if (strcmp(event->name, "Switched") == 0)
 		link->list_wanted = true;
@@ -104,8 +106,38 @@ static void told_nobody(void *context, const char *line)
 	(void)line;
 }
 
+/* Keeps what would be told, until it is known whether it is worth it. */
+static void told_later(void *context, const char *line)
+{
+	struct desk_link *link = context;
+
+	free(link->untold);
+	link->untold = strdup(line);
+}
+
+/* Gets the past of TALK, if it is not known yet. Returns 0, or a negative errno after keeping what
+ * there is to tell. */
+static int fetch_past(struct desk_link *link, struct desk_talk *talk)
+{
+	link_tell_fn *const tell = link->link.tell;
+	void *const context = link->link.tell_context;
+	int r;
+
+	if (talk->past_known || talk->ended || !desk_link_is_up(link))
+		return 0;
+	talk->past_known = true;
+	link->link.tell = told_later;
+	link->link.tell_context = link;
+	r = link_past(&link->link, talk->number, on_past, link);
+	link->link.tell = tell;
+	link->link.tell_context = context;
+	if (r < 0)
+		talk->past_known = false;
+	return r;
+}
+
 /* Gets the past of all that wait, which is read even if their clients leave, and the drafts of
- * those that a script has handed over; see desk_link_past(). */
+ * those that a script has handed over. What can't be had is fetched when it is looked at. */
 static void get_waiting(struct desk_link *link)
 {
 	link_tell_fn *tell = link->link.tell;
@@ -116,7 +148,7 @@ static void get_waiting(struct desk_link *link)
 
 		if (talk->waiting == 0 || !desk_talk_held(talk))
 			continue;
-		desk_link_past(link, talk);
+		(void)fetch_past(link, talk);
 		if (talk->speaker[0] != '\0' && !talk->draft_known) {
 			talk->draft_known = true;
 			(void)properties_draft(&link->link, talk->number, on_draft, link);
@@ -125,7 +157,8 @@ static void get_waiting(struct desk_link *link)
 	link->link.tell = tell;
 }
 
-/* Fetches the list of conversations. Returns 0 or a negative errno. */
+/* Fetches the list of conversations. Of those that are not in it the news are on their way, as long
+ * as none were missed. Returns 0 or a negative errno. */
 static int fetch_list(struct desk_link *link)
 {
 	struct link_conversation *list = NULL;
@@ -138,7 +171,9 @@ static int fetch_list(struct desk_link *link)
 	desk_model_list_begin(link->model);
 	for (int i = 0; i < n; i++)
 		(void)desk_model_listed(link->model, &list[i]);
-	desk_model_list_end(link->model, clock_realtime());
+	if (link->missed)
+		desk_model_list_end(link->model, clock_realtime());
+	link->missed = false;
 	link_free_list(list, (size_t)n);
 	get_waiting(link);
 	return 0;
@@ -160,6 +195,7 @@ static int connect_link(struct desk_link *link, bool quiet)
 	if (r >= 0)
 		r = link_subscribe(&link->link, on_event, link);
 	forget(link);
+	link->missed = true;
 	if (r >= 0)
 		r = fetch_list(link);
 	if (r >= 0) {
@@ -282,15 +318,11 @@ void desk_link_tend(struct desk_link *link)
 
 void desk_link_past(struct desk_link *link, struct desk_talk *talk)
 {
-	link_tell_fn *const tell = link->link.tell;
+	const int r = fetch_past(link, talk);
 
-	if (talk->past_known || talk->ended || !desk_link_is_up(link))
-		return;
-	talk->past_known = true;
-	/* One that has left just now is no trouble. */
-	link->link.tell = told_nobody;
-	(void)link_past(&link->link, talk->number, on_past, link);
-	link->link.tell = tell;
+	/* One that has left just now is no trouble; a lost connection is told by lose(). */
+	if (r < 0 && r != -ENOENT && r != -ECONNRESET && link->untold != NULL)
+		link->hooks->told(link->context, link->untold);
 }
 
 char *const *desk_link_responders(const struct desk_link *link)
@@ -407,5 +439,6 @@ void desk_link_free(struct desk_link *link)
 	(void)sd_event_source_disable_unref(link->timer);
 	(void)sd_event_source_disable_unref(link->watch);
 	link_free_names(link->responders);
+	free(link->untold);
 	free(link);
 }

@@ -83,6 +83,7 @@ struct desk_talk {
 	size_t count;
 	size_t room;
 	size_t bytes;
+	size_t added;  /* which line was added last, counted from the end, which is 1 */
 	size_t unread; /* messages of the client's since it was looked at last */
 
 	struct desk_edit input;

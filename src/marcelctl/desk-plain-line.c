@@ -177,13 +177,48 @@ static char *take_line(struct plain *plain, size_t length, size_t used)
 	return line;
 }
 
+/* Whether a line has come by the pipe, or as much of one as there may be. */
+static bool has_line(const struct plain *plain)
+{
+	return memchr(plain->bytes, '\n', plain->length) != NULL ||
+	       plain->length == sizeof(plain->bytes);
+}
+
+/* Waits for news, or more of the pipe, which is read then. */
+static void read_pipe(struct plain *plain)
+{
+	ssize_t n;
+
+	if (plain_next(plain, true) != NEXT_KEYS)
+		return;
+	n = read(STDIN_FILENO, plain->bytes + plain->length, sizeof(plain->bytes) - plain->length);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	plain->ended = n <= 0;
+	plain->length += n > 0 ? (size_t)n : 0;
+}
+
+void plain_wait(struct plain *plain)
+{
+	if (plain->edit != NULL || plain->ended || has_line(plain))
+		(void)plain_next(plain, false);
+	else
+		read_pipe(plain);
+}
+
+/* Whether the line that is asked for could be sent, or need not be. What comes by a pipe is not to
+ * be used up while there is no marceld. */
+static bool can_send(const struct plain *plain)
+{
+	return plain->turn == 0 || desk_link_is_up(plain->link);
+}
+
 static char *pipe_line(struct plain *plain)
 {
 	(void)fputs(plain->prompt, stdout);
-	while (!plain_is_late(plain)) {
+	while (!plain_is_late(plain) && can_send(plain)) {
 		const char *end = memchr(plain->bytes, '\n', plain->length);
 		const size_t length = end != NULL ? (size_t)(end - plain->bytes) : plain->length;
-		ssize_t n;
 
 		if (end != NULL)
 			return take_line(plain, length, length + 1);
@@ -191,13 +226,7 @@ static char *pipe_line(struct plain *plain)
 			return take_line(plain, length, length);
 		if (plain->ended)
 			break;
-		if (plain_next(plain, true) != NEXT_KEYS)
-			continue;
-		n = read(STDIN_FILENO, plain->bytes + length, sizeof(plain->bytes) - length);
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		plain->ended = n <= 0;
-		plain->length += n > 0 ? (size_t)n : 0;
+		read_pipe(plain);
 	}
 	(void)putchar('\n');
 	return NULL;

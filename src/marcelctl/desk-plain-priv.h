@@ -53,6 +53,9 @@ enum next {
 /* Waits for the next thing: news, which are taken in, or, if KEYS, something to be read. */
 enum next plain_next(struct plain *plain, bool keys);
 
+/* Waits for news, and, where lines come by a pipe, for its end. */
+void plain_wait(struct plain *plain);
+
 /* Whether the line that is being typed makes no sense any more. */
 bool plain_is_late(const struct plain *plain);
 

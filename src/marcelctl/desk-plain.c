@@ -47,19 +47,25 @@ enum next plain_next(struct plain *plain, bool keys)
 	return r < 0 ? NEXT_FAILED : NEXT_NEWS;
 }
 
-/* The next turn to be shown; 0: there is none. Of a dialogue that began earlier only what waits
- * matters, and what is said after that; a line of the past may come to wait. */
+/*
+ * The next turn to be shown; 0: there is none. What waits is asked for in any case, also again, and
+ * where what was said is not known any more. Of a dialogue that began earlier only that matters,
+ * and what is said after it; a line of the past may come to wait.
+ */
 static uint64_t next_turn(const struct plain *plain, const struct desk_talk *talk)
 {
+	uint64_t next = desk_talk_is_open(talk, talk->waiting) ? talk->waiting : 0;
+
 	for (size_t i = 0; i < talk->count; i++) {
 		const struct desk_line *line = &talk->lines[i];
 
 		if (line->who == 'C' && line->turn > plain->shown &&
+		    (next == 0 || line->turn < next) &&
 		    (plain->shown != 0 || desk_talk_is_open(talk, line->turn) ||
 		     (talk->ended && !line->past)))
-			return line->turn;
+			next = line->turn;
 	}
-	return 0;
+	return next;
 }
 
 /* Whether there is a draft for TURN, which an empty line would send, that has not been shown. */
@@ -150,6 +156,14 @@ static void show_draft(struct plain *plain, const struct desk_talk *talk)
 	free(note);
 }
 
+/* Waits until there is a marceld again that takes answers. */
+static void await_link(struct plain *plain)
+{
+	say_error("%s", _("marceld is gone, reconnecting"));
+	while (!plain->ended && plain->failed == 0 && !desk_link_is_up(plain->link))
+		plain_wait(plain);
+}
+
 /* Shows what the client said with TURN, and asks for an answer if it waits for one. */
 static void show_turn(struct plain *plain, struct desk_talk *talk, uint64_t turn)
 {
@@ -157,7 +171,8 @@ static void show_turn(struct plain *plain, struct desk_talk *talk, uint64_t turn
 		if (talk->lines[i].who == 'C' && talk->lines[i].turn == turn)
 			(void)printf("C> %s\n", talk->lines[i].text);
 	}
-	plain->shown = turn;
+	if (turn > plain->shown)
+		plain->shown = turn;
 	while (!plain->ended && plain->failed == 0) {
 		bool answered;
 		char *reply;
@@ -165,6 +180,10 @@ static void show_turn(struct plain *plain, struct desk_talk *talk, uint64_t turn
 		talk = desk_model_find(&plain->model, plain->current);
 		if (talk == NULL || !desk_talk_is_open(talk, turn))
 			return;
+		if (!desk_link_is_up(plain->link)) {
+			await_link(plain);
+			continue;
+		}
 		/* What ends the conversation waits for no answer, nor what only comes to wait when
 		 * an earlier message is answered. */
 		if (talk->waiting != turn) {

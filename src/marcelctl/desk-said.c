@@ -48,9 +48,11 @@ static void forget_lines(struct desk_talk *talk)
 	memmove(talk->lines, talk->lines + n, talk->count * sizeof(talk->lines[0]));
 }
 
-/* Adds a line with a copy of TEXT; SORTED: where its time wants it. */
-static bool add_line(struct desk_talk *talk, const struct desk_line *line, const char *text,
-		     bool sorted)
+/*
+ * Adds a line with a copy of TEXT. One of the past goes where its time wants it; a new one behind
+ * all others, but before those of the past that were said later and of which no signal has come.
+ */
+static bool add_line(struct desk_talk *talk, const struct desk_line *line, const char *text)
 {
 	size_t at = talk->count;
 	char *copy;
@@ -60,7 +62,8 @@ static bool add_line(struct desk_talk *talk, const struct desk_line *line, const
 	copy = strdup(text);
 	if (copy == NULL)
 		return false;
-	while (sorted && at > 0 && talk->lines[at - 1].time > line->time)
+	while (at > 0 && talk->lines[at - 1].time > line->time &&
+	       (line->past || talk->lines[at - 1].past))
 		at--;
 	memmove(talk->lines + at + 1, talk->lines + at,
 		(talk->count - at) * sizeof(talk->lines[0]));
@@ -68,10 +71,35 @@ static bool add_line(struct desk_talk *talk, const struct desk_line *line, const
 	talk->lines[at].text = copy;
 	talk->count++;
 	talk->bytes += strlen(copy);
+	talk->added = talk->count - at;
 	forget_lines(talk);
 	return true;
 }
 
+/* Whether one of the texts is the other, or its beginning. */
+static bool is_same(const char *one, const char *other)
+{
+	const size_t a = strlen(one);
+	const size_t b = strlen(other);
+
+	return strncmp(one, other, a < b ? a : b) == 0;
+}
+
+/* LINE has TEXT as well; the longer one counts. */
+static void keep_longer(struct desk_talk *talk, struct desk_line *line, const char *text)
+{
+	const size_t before = strlen(line->text);
+	const size_t after = strlen(text);
+	char *copy = after > before ? strdup(text) : NULL;
+
+	if (copy == NULL)
+		return;
+	free(line->text);
+	line->text = copy;
+	talk->bytes += after - before;
+}
+
+/* The line LINE with TEXT, if it is there already. The past has less of a long one. */
 static struct desk_line *find_line(const struct desk_talk *talk, const struct desk_line *line,
 				   const char *text)
 {
@@ -79,7 +107,7 @@ static struct desk_line *find_line(const struct desk_talk *talk, const struct de
 		struct desk_line *other = &talk->lines[i];
 
 		if (other->time == line->time && other->who == line->who &&
-		    other->turn == line->turn && strcmp(other->text, text) == 0)
+		    other->turn == line->turn && is_same(other->text, text))
 			return other;
 	}
 	return NULL;
@@ -105,11 +133,13 @@ struct desk_talk *desk_model_said(struct desk_model *model, const struct link_ev
 				       .who = event->direction[0]};
 	struct desk_line *known = talk != NULL ? find_line(talk, &line, event->text) : NULL;
 
+	if (known != NULL)
+		keep_longer(talk, known, event->text);
 	if (talk == NULL || (known != NULL && (past || !known->past)))
 		return NULL;
 	if (known != NULL)
 		known->past = false;
-	else if (!add_line(talk, &line, event->text, past))
+	else if (!add_line(talk, &line, event->text))
 		return NULL;
 	if (line.who == 'C')
 		heard(talk, &line);
@@ -120,7 +150,7 @@ void desk_model_note(struct desk_talk *talk, uint64_t now, const char *text)
 {
 	const struct desk_line line = {.time = now, .who = '-'};
 
-	(void)add_line(talk, &line, text, false);
+	(void)add_line(talk, &line, text);
 }
 
 uint64_t desk_talk_time_of(const struct desk_talk *talk, uint64_t turn, uint64_t now)

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from daemon_tools import wait_until
 from desk_tools import OPERATOR, Desk, House, house_fixture, needs_tmux  # noqa: F401 (a fixture)
 from marcelctl_tools import FAILED
@@ -44,6 +46,22 @@ def test_marceld_restarts_and_carries_on(manager):
         desk.type(" of it").press("Enter")
         peer.expect("half of it\n")
         desk.wait_input("#2 S>")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_all_that_waits_waits_in_the_next_marceld(manager, how):
+    manager.config = OPERATOR.format(manager.runtime / "operator")
+    manager.start()
+    peer = manager.connect()
+    peer.send("one\ntwo\n")
+    with Desk(manager.control) as desk:
+        desk.wait("C> #1 one", "C> #2 two")
+        manager.end(how)
+        desk.wait("marceld is gone, reconnecting")
+        manager.start()
+        desk.wait("connected to marceld", "1 waiting").wait_input("#1 S>")
+        desk.type("un").press("Enter").wait_input("#2 S>").type("deux").press("Enter")
+        peer.expect("un\ndeux\n")
 
 
 def test_no_marceld(tmp_path):

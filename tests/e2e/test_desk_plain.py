@@ -9,7 +9,9 @@ import pytest
 from client_tools import (Terminal, environment, french, latin,  # noqa: F401 (fixtures)
                           read_exactly)
 from daemon_tools import FAREWELL, PATIENCE, SANITIZER_REPORT, wait_until
-from desk_tools import house_fixture, needs_tmux, scripted_fixture  # noqa: F401 (fixtures)
+from desk_tools import (OPERATOR, house_fixture, needs_tmux,  # noqa: F401 (fixtures)
+                        scripted_fixture)
+from marcelctl_tools import ctl
 from script_tools import MARCELCTL
 
 READY = "Server ready, waiting for requests ...\n"
@@ -102,6 +104,57 @@ def test_what_is_said_while_the_desk_reads_no_news(house, plain):
     peer.expect("un\ndeux\n")
 
 
+def test_the_past_begins_behind_what_waits(house, plain):
+    desk = plain().expect(READY)
+    os.kill(desk.process.pid, signal.SIGSTOP)
+    peer = house.connect("1")
+    peer.send("".join(f"{n}\n" for n in range(2, 131)))
+    wait_until(lambda: "messages  130\n" in house.ctl("show", "1").out, "all messages")
+    # Of the first ones the past knows nothing any more; their news come behind it.
+    os.kill(desk.process.pid, signal.SIGCONT)
+    desk.expect(hello(peer))
+    for n in range(1, 131):
+        desk.expect(f"C> {n}\nS> ").say(f"to {n}").expect(f"to {n}\n")
+    peer.expect("".join(f"to {n}\n" for n in range(1, 131)))
+
+
+def test_what_is_not_known_any_more_waits_all_the_same(house, plain):
+    peer = house.connect("one").send("x" * 2100 + "\n" + "y" * 2100 + "\n")
+    wait_until(lambda: "messages  3\n" in house.ctl("show", "1").out, "all messages")
+    desk = plain().expect(READY + hello(peer) + "S> ").say("un").expect("un\nS> ")
+    desk.say("deux").expect("deux\nC> " + "y" * 2000)
+    desk.say("trois")
+    peer.expect("un\ndeux\ntrois\n")
+
+
+def test_a_long_line_is_shown_once(house, plain):
+    desk = plain().expect(READY)
+    os.kill(desk.process.pid, signal.SIGSTOP)
+    peer = house.connect("x" * 2500)
+    os.kill(desk.process.pid, signal.SIGCONT)
+    # The past has less of it than its news.
+    desk.expect(hello(peer) + "C> " + "x" * 2500 + "\nS> ").say("y").expect("y\n")
+    peer.expect("y\n").send("fin\n").expect_end(FAREWELL).close()
+    desk.expect("C> fin\n" + CLOSED + AGAIN)
+
+
+def test_a_list_does_not_overtake_the_end(house, plain):
+    first = house.connect("one")
+    house.ctl("say", "1", "un")
+    first.expect("un\n")
+    desk = plain().expect(READY)
+    os.kill(desk.process.pid, signal.SIGSTOP)
+    peer = house.connect("two")
+    # For this the desk fetches the list, in which the second is not any more.
+    house.ctl("give", "1", "echo")
+    peer.send("last words\nfin\n").expect_end(FAREWELL)
+    expected = hello(peer)
+    peer.close()
+    wait_until(lambda: house.ctl("list").out.count("\n") == 2, "its end")
+    os.kill(desk.process.pid, signal.SIGCONT)
+    desk.expect(expected + "C> two\nS> \nC> last words\nC> fin\n" + CLOSED + AGAIN)
+
+
 def test_who_comes_and_goes_while_the_desk_reads_no_news(house, plain):
     desk = plain().expect(READY)
     os.kill(desk.process.pid, signal.SIGSTOP)
@@ -167,8 +220,49 @@ def test_marceld_dies_before_it_has_taken_a_line(house, plain):
     desk.say("yes").expect("yes\n")
     house.daemon.signal(signal.SIGKILL)
     house.daemon.wait(-signal.SIGKILL)
-    desk.expect("S> ").end("\n", err="marcelctl: the connection to marceld broke off; it may have "
-                           "been sent\n")
+    # Nothing else can be answered, and there is nothing else.
+    desk.end(err="marcelctl: the connection to marceld broke off; it may have been sent\n"
+             "marcelctl: marceld is gone, reconnecting\n")
+
+
+@pytest.fixture(name="kept")
+def kept_fixture(manager):
+    """A house whose conversations go on in the next marceld."""
+    manager.config = OPERATOR.format(manager.runtime / "operator")
+    manager.start()
+    return Kept(manager)
+
+
+class Kept:
+    """A service manager, for Plain."""
+
+    def __init__(self, manager):
+        self.manager = manager
+        self.control = manager.control
+
+    def ctl(self, verb, *arguments):
+        return ctl(verb, f"--control={self.control}", *arguments)
+
+    def await_messages(self, number, count):
+        wait_until(lambda: f"messages  {count}\n" in self.ctl("show", str(number)).out,
+                   f"{count} messages")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_marceld_restarts_and_carries_on(kept, plain, how):
+    peer = kept.manager.connect()
+    peer.send("one\ntwo\nthree\n")
+    kept.await_messages(1, 3)
+    desk = plain(kept).expect(READY + hello(peer) + "C> one\nS> ")
+    kept.manager.end(how)
+    desk.expect("\n")
+    # What comes by a pipe waits for marceld.
+    desk.say("un").say("deux").say("trois")
+    kept.manager.start()
+    desk.expect("S> un\nC> two\nS> deux\nC> three\nS> trois\n")
+    peer.expect("un\ndeux\ntrois\n").send("fin\n").expect_end(FAREWELL).close()
+    desk.expect("C> fin\n" + CLOSED + AGAIN).say("t")
+    desk.end("t\n", err="marcelctl: marceld is gone, reconnecting\n")
 
 
 def test_in_french(house, plain, french):  # noqa: F811

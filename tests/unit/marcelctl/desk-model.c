@@ -169,6 +169,36 @@ static void the_past_knows_of_what_no_signal_has_told_yet(void **state)
 	desk_model_done(&model);
 }
 
+/* News that come behind the past they belong before. */
+static void late_news_find_their_place(void **state)
+{
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 0, 0);
+
+	(void)state;
+	assert_non_null(past(&model, 1, NOW + 3, "C", 3, "trois"));
+	assert_non_null(past(&model, 1, NOW + 4, "C", 4, "qua"));
+	assert_non_null(say(&model, 1, NOW + 1, "C", 1, "un"));
+	assert_int_equal(talk->added, 3);
+	assert_non_null(say(&model, 1, NOW + 2, "C", 2, "deux"));
+	assert_int_equal(talk->added, 3);
+	assert_null(say(&model, 1, NOW + 3, "C", 3, "trois"));
+	/* Of a long line the past has less. */
+	assert_null(say(&model, 1, NOW + 4, "C", 4, "quatre"));
+	assert_null(past(&model, 1, NOW + 4, "C", 4, "qua"));
+	/* What news have told of stays where it is, even if the clock was set back. */
+	assert_non_null(say(&model, 1, NOW, "S", 4, "oui"));
+	assert_int_equal(talk->added, 1);
+	assert_int_equal(talk->count, 5);
+	for (uint64_t i = 0; i < 4; i++)
+		assert_int_equal(talk->lines[i].turn, i + 1);
+	assert_string_equal(talk->lines[3].text, "quatre");
+	assert_string_equal(talk->lines[4].text, "oui");
+	assert_int_equal(talk->bytes, strlen("undeuxtroisquatreoui"));
+	expect_open(talk, "1 2 3 4 ");
+	desk_model_done(&model);
+}
+
 static void as_many_turns_are_open_as_marceld_knows(void **state)
 {
 	struct desk_model model = {.talks = NULL};
@@ -350,6 +380,7 @@ int main(void)
 		cmocka_unit_test(a_script_lets_an_operator_answer),
 		cmocka_unit_test(the_past_finds_its_place_once),
 		cmocka_unit_test(the_past_knows_of_what_no_signal_has_told_yet),
+		cmocka_unit_test(late_news_find_their_place),
 		cmocka_unit_test(as_many_turns_are_open_as_marceld_knows),
 		cmocka_unit_test(dialogues_are_bounded),
 		cmocka_unit_test(what_lives_on_keeps_what_was_said_and_typed),
