@@ -250,30 +250,71 @@ static void tell_nobody(void *context, const char *line)
 	(void)line;
 }
 
-/* Shows the draft that is there already, of the one conversation. If that is over by now, or
- * marceld is gone, a signal says so. */
-static void show_draft(struct follow *f)
+/* A draft, or that there is none, until it is shown. */
+struct kept_draft {
+	struct link_event event; /* name NULL: nothing is known */
+	char *text;              /* owned */
+};
+
+static void keep_draft(void *context, const struct link_event *event)
 {
+	struct kept_draft *kept = context;
+
+	kept->text = strdup(event->text);
+	if (kept->text == NULL)
+		return;
+	kept->event = *event;
+	kept->event.text = kept->text;
+}
+
+/* Gets the draft that is there already, of the one conversation. If that is over by now, or marceld
+ * is gone, a signal says so. */
+static struct kept_draft fetch_draft(struct follow *f)
+{
+	struct kept_draft kept = {.text = NULL};
 	link_tell_fn *tell = f->link.tell;
 
 	f->link.tell = tell_nobody;
-	(void)properties_draft(&f->link, f->number, on_draft, f);
+	(void)properties_draft(&f->link, f->number, keep_draft, &kept);
 	f->link.tell = tell;
+	return kept;
+}
+
+static void show_draft(struct follow *f, struct kept_draft *kept)
+{
+	if (kept->event.name != NULL)
+		on_draft(f, &kept->event);
+	free(kept->text);
+}
+
+/* Shows the past of the conversation NUMBER, behind MARK, and its draft if it is the only one. The
+ * draft is fetched first: then the past has what it answers. Returns 0 or a negative errno. */
+static int show_past(struct follow *f, uint64_t number, uint64_t mark)
+{
+	struct kept_draft kept = {.text = NULL};
+	struct past past = {.f = f, .mark = mark};
+	int r;
+
+	if (f->number != 0)
+		kept = fetch_draft(f);
+	r = link_past(&f->link, number, on_past, &past);
+	if (r >= 0)
+		show_draft(f, &kept);
+	else
+		free(kept.text);
+	return r;
 }
 
 /* Shows what the past of the conversation NUMBER has from behind MARK. Returns 0, also if it is
  * over by now, which a signal says; or a negative errno. */
 static int catch_up_with(struct follow *f, uint64_t number, uint64_t mark)
 {
-	struct past past = {.f = f, .mark = mark};
 	link_tell_fn *tell = f->link.tell;
 	int r;
 
 	f->link.tell = tell_nobody;
-	r = link_past(&f->link, number, on_past, &past);
+	r = show_past(f, number, mark);
 	f->link.tell = tell;
-	if (r >= 0 && f->number != 0)
-		show_draft(f);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -337,11 +378,7 @@ static int connect_now(struct follow *f, bool quiet)
 		check_output(f);
 		r = catch_up(f);
 	} else if (r >= 0 && f->number != 0) {
-		struct past past = {.f = f};
-
-		r = link_past(&f->link, f->number, on_past, &past);
-		if (r >= 0)
-			show_draft(f);
+		r = show_past(f, f->number, 0);
 	}
 	if (r >= 0)
 		r = sd_bus_attach_event(f->link.bus, f->event, SD_EVENT_PRIORITY_NORMAL);

@@ -27,6 +27,9 @@ def test_follow_one(fake):  # noqa: F811
                       "-- refused: #12 that message is answered already, or there is none: trop",
                       "-- over: end-word")
         follow.end()
+    # The draft first: what it answers is in the past then.
+    calls = [line for line in fake.calls if line.startswith("Get")]
+    assert calls == ["GetConversation 17", "GetPast 17"], fake.calls
     result = call(fake, "follow", "17", status=FAILED)
     assert "there is no conversation 17" in result.err
 
