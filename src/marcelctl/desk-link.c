@@ -148,11 +148,12 @@ static void get_waiting(struct desk_link *link)
 
 		if (talk->waiting == 0 || !desk_talk_held(talk))
 			continue;
-		(void)fetch_past(link, talk);
+		/* The draft first: what it answers is in the past then. */
 		if (talk->speaker[0] != '\0' && !talk->draft_known) {
 			talk->draft_known = true;
 			(void)properties_draft(&link->link, talk->number, on_draft, link);
 		}
+		(void)fetch_past(link, talk);
 	}
 	link->link.tell = tell;
 }
