@@ -7,7 +7,8 @@
  *
  *  1. Before accept(): the client waits in the listening socket, which the service manager holds.
  *  2. Between accept() and vault_keep(): the socket dies with the process. The client sees the end
- *     of the connection before any byte; nothing was promised to it.
+ *     of the connection before any byte; nothing was promised to it. There may be a slot already:
+ *     it is STAGE_LIVE, nothing has begun in it, and no socket is its own. That is no loss.
  *  3. Between vault_keep() and the first commit: the slot is STAGE_LIVE in PHASE_GREETING. It is
  *     resumed, and greeted once: the kernel's counters say that nothing was sent.
  *  4. In recv(), or after it and before in_read is stored: the bytes lie in the buffer at the place

@@ -407,6 +407,13 @@ static enum handover_loss resume_one(struct resumption *r, const struct candidat
 	return LOSS_NONE;
 }
 
+/* Whether the client has seen nothing of it, nor marceld anything of the client. */
+static bool has_not_begun(const struct snapshot *s)
+{
+	return s->turn.phase == PHASE_GREETING && s->turn.out_end == 0 && s->in_read == 0 &&
+	       s->turn.messages == 0;
+}
+
 static void resume_each(struct resumption *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
@@ -421,7 +428,9 @@ static void resume_each(struct resumption *r)
 			loss = resume_one(r, c, &snapshot, fd);
 		if (loss == LOSS_NONE)
 			continue;
-		record_loss(r->handover, &snapshot, loss);
+		/* Without a socket, such a one was not in the vault yet (handover.c, 2). */
+		if (*fd >= 0 || !has_not_begun(&snapshot))
+			record_loss(r->handover, &snapshot, loss);
 		if (*fd >= 0) {
 			(void)shutdown(*fd, SHUT_RDWR);
 			close_fd(fd);

@@ -15,6 +15,7 @@ VERSION, GENERATION, COMPLETE, SIZE = 8, 16, 24, 48  # their offsets
 # A slot's head begins with its sequence, its stage, its crashes and its socket's cookie.
 HEAD = struct.Struct("<QIIQ")
 COOKIE = 16
+IN_READ = 56
 TURNS, TURN_SIZE, TURN_FLAGS = 80, 80, 51  # its two halves, and where one has its flags
 TURN_HOLDS = 0x40
 STAGE_LIVE = 1

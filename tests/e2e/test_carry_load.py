@@ -19,6 +19,11 @@ HUGE = {"clients": 5, "size": 60000, "batch": 120, "slow": 100000}
 SEED = 20261
 
 
+def check_all_carried(manager):
+    lost = [record for daemon in manager.daemons for record in daemon.records("not_carried")]
+    assert not lost, lost
+
+
 @pytest.mark.parametrize("how", ["restart", "kill"])
 def test_echo(manager, how):
     manager.config = QUIET
@@ -42,7 +47,7 @@ def test_echo(manager, how):
         coming.finish(early=early)
         local.finish(doubled=doubled)
         local_coming.finish(early=early, doubled=doubled)
-    assert not any(daemon.records("not_carried") for daemon in manager.daemons)
+    check_all_carried(manager)
 
 
 @pytest.mark.parametrize("how", ["restart", "kill"])
@@ -64,7 +69,7 @@ def test_trial(manager, how):
         for crowd in (quick, many, timed):
             crowd.finish()
         local.finish(doubled=doubled)
-    assert not any(daemon.records("not_carried") for daemon in manager.daemons)
+    check_all_carried(manager)
 
 
 @pytest.mark.skipif(sanitizer() != "", reason="what is wrong on purpose needs no sanitizer")

@@ -15,7 +15,7 @@ import pytest
 
 from daemon_tools import GREETING, repeat, wait_until
 from manager import TABLES, VAULT_IN, VAULT_OUT
-from table import COOKIE, GENERATION, TURN_FLAGS, TURN_HOLDS, TURN_SIZE, TURNS, Table
+from table import COOKIE, GENERATION, IN_READ, TURN_FLAGS, TURN_HOLDS, TURN_SIZE, TURNS, Table
 
 PAGE = 4096
 
@@ -137,6 +137,21 @@ def test_a_conversation_with_another_socket(manager, crowd):
     daemon = manager.start()
     assert sorted(map(goes_on, crowd)) == [False] + [True] * 5
     assert daemon.wait_record("not_carried")["reason"] == "no-socket"
+    check_service(manager)
+
+
+def test_a_conversation_that_was_never_kept(manager, crowd):
+    # As if the process had died between accepting it and keeping its socket: no loss is told.
+    table = Table(manager.table())
+    head = table.head_offset(table.heads()[0])
+    begun = table.header["head_size"] - TURNS
+    table.write(head + COOKIE, struct.pack("<Q", 12345))
+    table.write(head + IN_READ, bytes(TURNS - IN_READ))
+    table.write(head + TURNS, bytes(begun))
+    daemon = manager.start()
+    assert sorted(map(goes_on, crowd)) == [False] + [True] * 5
+    manager.await_rest()
+    assert not daemon.records("not_carried")
     check_service(manager)
 
 
