@@ -194,8 +194,13 @@ static void read_pipe(struct plain *plain)
 	n = read(STDIN_FILENO, plain->bytes + plain->length, sizeof(plain->bytes) - plain->length);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	plain->ended = n <= 0;
-	plain->length += n > 0 ? (size_t)n : 0;
+	/* What is left without an end is a line as well. */
+	if (n <= 0 && plain->length > 0)
+		plain->bytes[plain->length++] = '\n';
+	else if (n <= 0)
+		plain->ended = true;
+	else
+		plain->length += (size_t)n;
 }
 
 void plain_wait(struct plain *plain)

@@ -31,6 +31,7 @@ struct plain {
 
 	bool answered; /* by marceld, to what was sent */
 	int error;     /* the same: 0 or a negative errno */
+	bool untaken;  /* what was sent is not, and will not be: that marceld is going, or gone */
 	char reason[256];
 
 	FILE *terminal; /* standard output, where nothing is converted */
@@ -53,7 +54,7 @@ enum next {
 /* Waits for the next thing: news, which are taken in, or, if KEYS, something to be read. */
 enum next plain_next(struct plain *plain, bool keys);
 
-/* Waits for news, and, where lines come by a pipe, for its end. */
+/* Waits for news, and, where lines come by a pipe, for the next of them or its end. */
 void plain_wait(struct plain *plain);
 
 /* Whether the line that is being typed makes no sense any more. */

@@ -2,7 +2,9 @@
  * One conversation after another; see desk-plain.h.
  *
  * What is typed belongs to the client who is there: it is said to him when it is entered, whether
- * he waits for it or not, and what has not been read when he is gone is forgotten.
+ * he waits for it or not, and what has not been read when he is gone is forgotten. While marceld is
+ * away nothing can be answered: what waits is asked for again when there is one, and nothing that
+ * comes by a pipe is used up.
  */
 #include "marcelctl/desk-plain.h"
 
@@ -120,18 +122,28 @@ static void welcome(const struct desk_talk *talk)
 	(void)printf(_("Client connected, IP address %.*s, port %s\n"), length, host, colon + 1);
 }
 
+/* Whether ERROR says that this marceld takes nothing any more. */
+static bool is_untaken(int error)
+{
+	return error == -ENOTCONN || error == -ECANCELED || error == -ESHUTDOWN;
+}
+
 /* Sends LINE as the answer to TURN and waits for what becomes of it. Returns whether TURN is
- * answered then, by this or by somebody else. */
+ * answered then, by this or by somebody else. That nobody has taken it is not told where it came by
+ * a pipe: it can be sent again. */
 static bool answer(struct plain *plain, uint64_t turn, const char *line)
 {
 	const bool answers = line[0] == '\0' || !desk_is_other_order(line, strlen(line));
 	char *text = desk_order(line, strlen(line), &turn);
 	int r = -ENOMEM;
 
-	plain->answered = false;
+	plain->answered = plain->untaken = false;
 	if (text != NULL)
 		r = desk_link_order(plain->link, DESK_SAY, plain->current, turn, text);
 	free(text);
+	plain->untaken = is_untaken(r);
+	if (plain->untaken && plain->edit == NULL)
+		return false;
 	if (r < 0) {
 		say_error(_("refused: %s"), say_errno(-r));
 		return false;
@@ -139,6 +151,9 @@ static bool answer(struct plain *plain, uint64_t turn, const char *line)
 	while (!plain->answered && desk_link_is_up(plain->link) &&
 	       plain_next(plain, false) == NEXT_NEWS) {
 	}
+	plain->untaken = !plain->answered || is_untaken(plain->error);
+	if (plain->untaken && plain->edit == NULL)
+		return false;
 	if (!plain->answered && plain->failed == 0)
 		say_error("%s", _("the connection to marceld broke off; it may have been sent"));
 	if (plain->answered && plain->error < 0)
@@ -156,32 +171,49 @@ static void show_draft(struct plain *plain, const struct desk_talk *talk)
 	free(note);
 }
 
-/* Waits until there is a marceld again that takes answers. */
-static void await_link(struct plain *plain)
+/* Waits until there is a marceld again that takes answers; what comes by a pipe is read meanwhile,
+ * for it may end, unless there is something left to SEND. */
+static void await_link(struct plain *plain, bool send)
 {
 	say_error("%s", _("marceld is gone, reconnecting"));
-	while (!plain->ended && plain->failed == 0 && !desk_link_is_up(plain->link))
-		plain_wait(plain);
+	while (!plain->ended && plain->failed == 0 && !desk_link_is_up(plain->link)) {
+		if (send)
+			(void)plain_next(plain, false);
+		else
+			plain_wait(plain);
+	}
 }
 
-/* Shows what the client said with TURN, and asks for an answer if it waits for one. */
-static void show_turn(struct plain *plain, struct desk_talk *talk, uint64_t turn)
+/* Waits until the marceld that takes nothing any more has gone, or nothing is to be sent any more:
+ * TURN is not open. */
+static void await_loss(struct plain *plain, uint64_t turn)
 {
-	for (size_t i = 0; i < talk->count; i++) {
-		if (talk->lines[i].who == 'C' && talk->lines[i].turn == turn)
-			(void)printf("C> %s\n", talk->lines[i].text);
-	}
-	if (turn > plain->shown)
-		plain->shown = turn;
-	while (!plain->ended && plain->failed == 0) {
-		bool answered;
-		char *reply;
+	const struct desk_talk *talk = desk_model_find(&plain->model, plain->current);
 
+	while (talk != NULL && desk_talk_is_open(talk, turn) && plain->failed == 0 &&
+	       desk_link_is_up(plain->link)) {
+		(void)plain_next(plain, false);
 		talk = desk_model_find(&plain->model, plain->current);
+	}
+}
+
+/*
+ * Asks for an answer to TURN, as long as it is open. Orders die with the marceld that did not
+ * answer them; so a line of a pipe that none has taken is sent to the next one, if TURN is open
+ * there.
+ */
+static void ask(struct plain *plain, uint64_t turn)
+{
+	char *reply = NULL;
+
+	while (!plain->ended && plain->failed == 0) {
+		struct desk_talk *talk = desk_model_find(&plain->model, plain->current);
+		bool answered;
+
 		if (talk == NULL || !desk_talk_is_open(talk, turn))
-			return;
+			break;
 		if (!desk_link_is_up(plain->link)) {
-			await_link(plain);
+			await_link(plain, reply != NULL);
 			continue;
 		}
 		/* What ends the conversation waits for no answer, nor what only comes to wait when
@@ -192,15 +224,34 @@ static void show_turn(struct plain *plain, struct desk_talk *talk, uint64_t turn
 		}
 		if (has_draft(plain, talk, turn))
 			show_draft(plain, talk);
-		reply = plain_ask(plain, "S> ", turn);
+		if (reply == NULL)
+			reply = plain_ask(plain, "S> ", turn);
 		if (reply == NULL)
 			continue;
 		answered = answer(plain, turn, reply);
+		if (plain->untaken && plain->edit == NULL) {
+			await_loss(plain, turn);
+			continue;
+		}
 		free(reply);
+		reply = NULL;
 		talk = desk_model_find(&plain->model, plain->current);
 		if (talk != NULL && answered)
 			desk_talk_answered(talk, turn);
 	}
+	free(reply);
+}
+
+/* Shows what the client said with TURN, and asks for an answer if it waits for one. */
+static void show_turn(struct plain *plain, const struct desk_talk *talk, uint64_t turn)
+{
+	for (size_t i = 0; i < talk->count; i++) {
+		if (talk->lines[i].who == 'C' && talk->lines[i].turn == turn)
+			(void)printf("C> %s\n", talk->lines[i].text);
+	}
+	if (turn > plain->shown)
+		plain->shown = turn;
+	ask(plain, turn);
 }
 
 /* Says what is entered while the client says nothing. */

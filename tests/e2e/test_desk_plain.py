@@ -1,6 +1,7 @@
 """The desk as the first server was: one conversation after another, on a terminal and in a pipe."""
 
 import os
+import select
 import signal
 import subprocess
 
@@ -9,7 +10,7 @@ import pytest
 from client_tools import (Terminal, environment, french, latin,  # noqa: F401 (fixtures)
                           read_exactly)
 from daemon_tools import FAREWELL, PATIENCE, SANITIZER_REPORT, wait_until
-from desk_tools import (OPERATOR, house_fixture, needs_tmux,  # noqa: F401 (fixtures)
+from desk_tools import (OPERATOR, House, house_fixture, needs_tmux,  # noqa: F401 (fixtures)
                         scripted_fixture)
 from marcelctl_tools import ctl
 from script_tools import MARCELCTL
@@ -41,6 +42,20 @@ class Plain:
         self.process.stdin.write(text.encode(self.encoding) + b"\n")
         self.process.stdin.flush()
         return self
+
+    def read_until(self, end):
+        got = b""
+        while not got.endswith(end.encode(self.encoding)):
+            assert select.select([self.process.stdout], [], [], PATIENCE)[0], got
+            data = os.read(self.process.stdout.fileno(), 1)
+            assert data, got
+            got += data
+        return got.decode(self.encoding)
+
+    def shut(self):
+        """The end of its input."""
+        self.process.stdin.close()
+        self.process.stdin = None
 
     def end(self, out="", status=0, err=""):
         rest, errors = self.process.communicate(timeout=PATIENCE)
@@ -213,16 +228,16 @@ def test_whom_a_script_answers_is_left_alone(scripted, plain):
     peer.expect("yes\n")
 
 
-def test_marceld_dies_before_it_has_taken_a_line(house, plain):
+def test_marceld_dies_and_its_conversations_with_it(house, plain, marceld, tmp_path):
     peer = house.connect("one")
     desk = plain().expect(READY + hello(peer) + "C> one\nS> ")
     house.daemon.signal(signal.SIGSTOP)
     desk.say("yes").expect("yes\n")
     house.daemon.signal(signal.SIGKILL)
     house.daemon.wait(-signal.SIGKILL)
-    # Nothing else can be answered, and there is nothing else.
-    desk.end(err="marcelctl: the connection to marceld broke off; it may have been sent\n"
-             "marcelctl: marceld is gone, reconnecting\n")
+    desk.say("t")
+    House(marceld, tmp_path)
+    desk.expect(CLOSED + AGAIN).end("t\n", err="marcelctl: marceld is gone, reconnecting\n")
 
 
 @pytest.fixture(name="kept")
@@ -246,6 +261,30 @@ class Kept:
     def await_messages(self, number, count):
         wait_until(lambda: f"messages  {count}\n" in self.ctl("show", str(number)).out,
                    f"{count} messages")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_marceld_goes_before_it_has_taken_a_line(kept, plain, how):
+    manager = kept.manager
+    peer = manager.connect()
+    peer.send("one\ntwo\n")
+    kept.await_messages(1, 2)
+    desk = plain(kept).expect(READY + hello(peer) + "C> one\nS> ")
+    manager.daemon.signal(signal.SIGSTOP)
+    desk.say("un").expect("un\n").say("deux").say("trois")
+    # The end of the pipe comes now, too, and a line without end before.
+    desk.process.stdin.write(b"R")
+    desk.shut()
+    manager.daemon.signal(how)
+    manager.daemon.signal(signal.SIGCONT)
+    manager.await_end(-how if how == signal.SIGKILL else 0)
+    manager.start()
+    peer.expect("un\ndeux\n").send("three\n")
+    # One that stops in good order may have taken the first line: then it goes after the question.
+    assert desk.read_until("S> trois\n").replace("S> \n", "") == (
+        "C> two\nS> deux\nC> three\nS> trois\n")
+    peer.expect("trois\n").send("fin\n").expect_end(FAREWELL).close()
+    desk.expect("C> fin\n" + CLOSED + AGAIN + "R\n" + READY)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
