@@ -31,6 +31,9 @@ static bool line_room(struct desk_talk *talk)
 	return true;
 }
 
+/* What has fewer bytes is never cut in the past. */
+#define PAST_WHOLE 1024
+
 /* Gives up the oldest lines until the dialogue is within its bounds. */
 static void forget_lines(struct desk_talk *talk)
 {
@@ -76,13 +79,16 @@ static bool add_line(struct desk_talk *talk, const struct desk_line *line, const
 	return true;
 }
 
-/* Whether one of the texts is the other, or its beginning. */
-static bool is_same(const char *one, const char *other)
+/* Whether ONE and OTHER are one text, of which, if CUT, one may be the beginning only. */
+static bool is_same(const char *one, const char *other, bool cut)
 {
 	const size_t a = strlen(one);
 	const size_t b = strlen(other);
+	const size_t shorter = a < b ? a : b;
 
-	return strncmp(one, other, a < b ? a : b) == 0;
+	if (!cut || shorter < PAST_WHOLE)
+		return a == b && memcmp(one, other, a) == 0;
+	return memcmp(one, other, shorter) == 0;
 }
 
 /* LINE has TEXT as well; the longer one counts. */
@@ -107,7 +113,8 @@ static struct desk_line *find_line(const struct desk_talk *talk, const struct de
 		struct desk_line *other = &talk->lines[i];
 
 		if (other->time == line->time && other->who == line->who &&
-		    other->turn == line->turn && is_same(other->text, text))
+		    other->turn == line->turn &&
+		    is_same(other->text, text, other->past != line->past))
 			return other;
 	}
 	return NULL;

@@ -174,28 +174,52 @@ static void late_news_find_their_place(void **state)
 {
 	struct desk_model model = {.talks = NULL};
 	struct desk_talk *talk = add(&model, 1, "fifo", 0, 0);
+	char long_line[4097];
+	char cut[2049];
 
 	(void)state;
+	memset(long_line, 'x', sizeof(long_line) - 1);
+	long_line[sizeof(long_line) - 1] = '\0';
+	memset(cut, 'x', sizeof(cut) - 1);
+	cut[sizeof(cut) - 1] = '\0';
 	assert_non_null(past(&model, 1, NOW + 3, "C", 3, "trois"));
-	assert_non_null(past(&model, 1, NOW + 4, "C", 4, "qua"));
+	assert_non_null(past(&model, 1, NOW + 4, "C", 4, cut));
 	assert_non_null(say(&model, 1, NOW + 1, "C", 1, "un"));
 	assert_int_equal(talk->added, 3);
 	assert_non_null(say(&model, 1, NOW + 2, "C", 2, "deux"));
 	assert_int_equal(talk->added, 3);
 	assert_null(say(&model, 1, NOW + 3, "C", 3, "trois"));
 	/* Of a long line the past has less. */
-	assert_null(say(&model, 1, NOW + 4, "C", 4, "quatre"));
-	assert_null(past(&model, 1, NOW + 4, "C", 4, "qua"));
+	assert_null(say(&model, 1, NOW + 4, "C", 4, long_line));
+	assert_null(past(&model, 1, NOW + 4, "C", 4, cut));
 	/* What news have told of stays where it is, even if the clock was set back. */
 	assert_non_null(say(&model, 1, NOW, "S", 4, "oui"));
 	assert_int_equal(talk->added, 1);
 	assert_int_equal(talk->count, 5);
 	for (uint64_t i = 0; i < 4; i++)
 		assert_int_equal(talk->lines[i].turn, i + 1);
-	assert_string_equal(talk->lines[3].text, "quatre");
+	assert_string_equal(talk->lines[3].text, long_line);
 	assert_string_equal(talk->lines[4].text, "oui");
-	assert_int_equal(talk->bytes, strlen("undeuxtroisquatreoui"));
+	assert_int_equal(talk->bytes, strlen("undeuxtroisoui") + strlen(long_line));
 	expect_open(talk, "1 2 3 4 ");
+	desk_model_done(&model);
+}
+
+/* The lines of a greeting have one time. */
+static void what_begins_alike_is_not_the_same(void **state)
+{
+	static const char *const lines[] = {"Marcel", "", "Marcel is here", "M"};
+	struct desk_model model = {.talks = NULL};
+	struct desk_talk *talk = add(&model, 1, "fifo", 0, 0);
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		assert_non_null(past(&model, 1, NOW, "S", 0, lines[i]));
+	for (size_t i = 0; i < 4; i++)
+		assert_null(say(&model, 1, NOW, "S", 0, lines[i]));
+	assert_int_equal(talk->count, 4);
+	for (size_t i = 0; i < 4; i++)
+		assert_string_equal(talk->lines[i].text, lines[i]);
 	desk_model_done(&model);
 }
 
@@ -381,6 +405,7 @@ int main(void)
 		cmocka_unit_test(the_past_finds_its_place_once),
 		cmocka_unit_test(the_past_knows_of_what_no_signal_has_told_yet),
 		cmocka_unit_test(late_news_find_their_place),
+		cmocka_unit_test(what_begins_alike_is_not_the_same),
 		cmocka_unit_test(as_many_turns_are_open_as_marceld_knows),
 		cmocka_unit_test(dialogues_are_bounded),
 		cmocka_unit_test(what_lives_on_keeps_what_was_said_and_typed),
