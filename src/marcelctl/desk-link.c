@@ -111,8 +111,9 @@ static void told_later(void *context, const char *line)
 {
 	struct desk_link *link = context;
 
-	free(link->untold);
-	link->untold = strdup(line);
+	/* The first line says what is wrong. */
+	if (link->untold == NULL)
+		link->untold = strdup(line);
 }
 
 /* Gets the past of TALK, if it is not known yet. Returns 0, or a negative errno after keeping what
@@ -125,19 +126,20 @@ static int fetch_past(struct desk_link *link, struct desk_talk *talk)
 
 	if (talk->past_known || talk->ended || !desk_link_is_up(link))
 		return 0;
+	/* Also when it can't be had: then it is not before the next list of everything. */
 	talk->past_known = true;
+	free(link->untold);
+	link->untold = NULL;
 	link->link.tell = told_later;
 	link->link.tell_context = link;
 	r = link_past(&link->link, talk->number, on_past, link);
 	link->link.tell = tell;
 	link->link.tell_context = context;
-	if (r < 0)
-		talk->past_known = false;
 	return r;
 }
 
 /* Gets the past of all that wait, which is read even if their clients leave, and the drafts of
- * those that a script has handed over. What can't be had is fetched when it is looked at. */
+ * those that a script has handed over. */
 static void get_waiting(struct desk_link *link)
 {
 	link_tell_fn *tell = link->link.tell;
