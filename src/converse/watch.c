@@ -141,6 +141,13 @@ static void tell_name(struct watch *watch, const struct conversation *c, enum wa
 	tell(watch, &event, name);
 }
 
+/* Whether C is to be seen as it is only once it is restored. Who waits at the turnstile is not
+ * waited for: the one before may take long. */
+static bool must_restore(const struct conversation *c)
+{
+	return c->resumed && c->turnstile == NULL;
+}
+
 void watch_begin(struct watch *watch, struct conversation *c)
 {
 	const struct slot_turn *turn = slot_turn(c->slot.head);
@@ -161,7 +168,7 @@ void watch_begin(struct watch *watch, struct conversation *c)
 	(void)memset(w->came, 0, sizeof(w->came));
 	w->closing = 0;
 	w->wants_end = false;
-	w->restoring = c->resumed;
+	w->restoring = must_restore(c);
 	put_name(w->responder, c->responder->name);
 	put_name(w->suspended, c->below.responder != NULL ? c->below.responder->name : NULL);
 	w->speaker[0] = '\0';
@@ -176,7 +183,7 @@ void watch_begin(struct watch *watch, struct conversation *c)
 		watch->sums.carried++;
 	else
 		watch->sums.begun++;
-	watch->restoring += c->resumed;
+	watch->restoring += must_restore(c);
 	lock_drop(&watch->lock);
 	if (!c->resumed)
 		tell_name(watch, c, WATCH_OPENED, "");

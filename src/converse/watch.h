@@ -137,8 +137,9 @@ void watch_free(struct watch *watch);
 int watch_fd(const struct watch *watch);
 
 /*
- * Waits until all that was resumed is restored, at most until DEADLINE (clock_now() time), or until
- * watch_hurry(): who looks earlier sees nobody wait who does. Any thread but a conversation's.
+ * Waits until all that was resumed is restored, but for those that are suspected of having killed
+ * the process before, at most until DEADLINE (clock_now() time), or until watch_hurry(): who looks
+ * earlier sees nobody wait who does. Any thread but a conversation's.
  */
 void watch_await_restored(struct watch *watch, usec_t deadline);
 void watch_hurry(struct watch *watch);
@@ -159,7 +160,7 @@ void watch_end(struct watch *watch, struct conversation *c, enum end_reason reas
 
 /*
  * C has taken up what another process left: what is seen of it, as who waits, is true from now on.
- * Also where there was nothing to take up. The thread of a resumed conversation, once.
+ * Also where there was nothing to take up. Its thread, or the main one after its end.
  */
 void watch_restored(struct watch *watch, struct conversation *c);
 

@@ -290,9 +290,11 @@ static bool has_right_size(size_t size, const struct marcel_responder_ops *respo
 }
 
 /* Whether FLAGS of TURN_* can be those of RESPONDER: only wake() makes it want messages again. */
-static bool has_right_flags(uint8_t flags, const struct marcel_responder_ops *responder)
+static bool has_right_flags(const struct snapshot *s, uint8_t flags,
+			    const struct marcel_responder_ops *responder)
 {
-	return (flags & TURN_HOLDS) == 0 || responder->wake != NULL;
+	return (flags & TURN_HOLDS) == 0 || responder->wake != NULL ||
+	       s->turn.phase >= PHASE_PARTING;
 }
 
 /* Finds who is suspended, and sees that it can read its state. */
@@ -308,7 +310,7 @@ static enum handover_loss find_below(struct resumption *r, const struct snapshot
 		return LOSS_NONE;
 	if (!h->hooks.find_responder(h->hooks.context, s->below, &ops, &shared))
 		return LOSS_NO_RESPONDER;
-	if (!has_right_flags(tail->below_flags, ops))
+	if (!has_right_flags(s, tail->below_flags, ops))
 		return LOSS_BAD_STATE;
 	if (!has_keepsake(s, ops, s->state + MARCEL_STATE_MAX - s->turn.tail, tail->below_size))
 		return LOSS_NO_KEEPSAKE;
@@ -337,7 +339,7 @@ static enum handover_loss find_responder(struct resumption *r, const struct snap
 	if (strcmp(face->responder->name, s->responder) != 0 &&
 	    !h->hooks.find_responder(h->hooks.context, s->responder, &ret->responder, &ret->shared))
 		return LOSS_NO_RESPONDER;
-	if (!has_right_flags(s->turn.flags, ret->responder))
+	if (!has_right_flags(s, s->turn.flags, ret->responder))
 		return LOSS_BAD_STATE;
 	if (!has_keepsake(s, ret->responder, s->state, s->turn.state_size))
 		return LOSS_NO_KEEPSAKE;
