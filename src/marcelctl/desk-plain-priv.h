@@ -69,7 +69,7 @@ void plain_close_editor(struct plain *plain);
 void plain_discard(struct plain *plain);
 
 /* Asks with PROMPT for a line, the answer to TURN if not 0, which the caller frees. NULL: input has
- * ended, or it is late. */
+ * ended, or it is late, or, where lines come by a pipe, marceld has gone. */
 char *plain_ask(struct plain *plain, const char *prompt, uint64_t turn);
 
 /* Lets a line be typed on the terminal that nobody has asked for; the same. What is half typed when
